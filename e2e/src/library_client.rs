@@ -50,6 +50,7 @@ impl LibraryClient {
             password_file: None,
             timeout: TIMEOUT,
             paths,
+            one_shot: false,
         };
         let folders = Folders::at(folder("config"), folder("data"), folder("state"));
         let client = Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap();

@@ -237,11 +237,11 @@ impl QuiverCommand {
         finish(self.start()).await
     }
 
-    /// Runs it until it exits, with this text on its standard input.
+    /// Runs it until it exits, with these bytes on its standard input.
     ///
     /// # Panics
     /// If it does not exit within [`TIMEOUT`].
-    pub async fn run_with_input(&self, input: &str) -> ProgramOutput {
+    pub async fn run_with_input(&self, input: impl AsRef<[u8]>) -> ProgramOutput {
         let file = self.root.join("input");
         fs::write(&file, input).unwrap();
         let input = File::open(&file).unwrap();

@@ -21,7 +21,7 @@ pub struct Terminal {
     screen: Arc<Screen>,
     reader: Option<JoinHandle<()>>,
     /// Kept open as long as the program may write.
-    _master: Box<dyn MasterPty + Send>,
+    master: Box<dyn MasterPty + Send>,
 }
 
 struct Screen {
@@ -66,7 +66,18 @@ impl Terminal {
             reader_screen.state.lock().expect("the screen").has_ended = true;
             reader_screen.changed.notify_all();
         });
-        Self { child, keyboard, screen, reader: Some(reader), _master: pair.master }
+        Self { child, keyboard, screen, reader: Some(reader), master: pair.master }
+    }
+
+    /// Changes the number of columns.
+    ///
+    /// # Panics
+    /// If the terminal cannot be resized.
+    pub fn set_columns(&self, columns: NonZeroU16) {
+        let rows = NonZeroU16::new(ROWS).expect("it is positive");
+        let size = PtySize { rows: ROWS, cols: columns.get(), pixel_width: 0, pixel_height: 0 };
+        self.screen.state.lock().expect("the screen").parser.screen_mut().set_size(rows, columns);
+        self.master.resize(size).expect("the terminal can be resized");
     }
 
     /// Types a text unchanged; `\r` is Enter, `\x03` Ctrl-C, `\x04` Ctrl-D.

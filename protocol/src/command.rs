@@ -169,13 +169,16 @@ pub struct Hello {
     /// Only if the server requires one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// Whether the client only runs one command, so that the server need not list each of its runs.
+    #[serde(skip_serializing_if = "is_false")]
+    pub one_shot: bool,
 }
 
 impl Hello {
-    /// Creates a hello of this protocol version.
+    /// Creates a hello of this protocol version, of a client that is not one-shot.
     #[must_use]
     pub fn new(name: ClientName, password: Option<Secret>) -> Self {
-        Self { version: VERSION, name, password }
+        Self { version: VERSION, name, password, one_shot: false }
     }
 }
 
@@ -266,13 +269,15 @@ impl Hello {
             name: String,
             #[serde(default)]
             password: Option<Secret>,
+            #[serde(default)]
+            one_shot: bool,
         }
         let VersionField { version } = from_json(payload)?;
         if version != VERSION {
             let message = format!("this server speaks version {VERSION}, not {version}");
             return Err(Refusal::new(RefusalCode::UnsupportedVersion, message));
         }
-        let HelloFields { name, password } = from_json(payload)?;
+        let HelloFields { name, password, one_shot } = from_json(payload)?;
         let name = ClientName::parse(&name)
             .map_err(|rule| Refusal::new(RefusalCode::BadName, rule.to_string()))?;
         if password.as_ref().is_some_and(|secret| secret.expose().len() > limits::PASSWORD) {
@@ -280,7 +285,7 @@ impl Hello {
             let message = format!("a password has at most {limit} bytes");
             return Err(Refusal::new(RefusalCode::TooLarge, message));
         }
-        Ok(Self { version, name, password })
+        Ok(Self { version, name, password, one_shot })
     }
 }
 

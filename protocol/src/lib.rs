@@ -21,6 +21,7 @@
 //! | [`close`] | why a connection was closed |
 //! | [`name`], [`path`], [`hash`], [`time`], [`secret`] | the field types of these messages |
 //! | [`text`] | escaping of received text before it is shown |
+//! | [`units`] | sizes, rates and durations as people read them |
 
 pub mod bottleneck;
 pub mod chunk;
@@ -40,6 +41,7 @@ pub mod reply;
 pub mod secret;
 pub mod text;
 pub mod time;
+pub mod units;
 pub mod version;
 
 pub use bottleneck::Bottleneck;

@@ -120,6 +120,9 @@ pub struct ClientRow {
     /// Whether one of its connections takes introductions.
     #[serde(default, skip_serializing_if = "is_false")]
     pub reachable: bool,
+    /// Whether it only runs or ran one command.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub one_shot: bool,
 }
 
 /// A file or folder on the server.

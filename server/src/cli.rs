@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use quiver_protocol::ClientName;
 use quiver_transfer::Rate;
 use quiver_transport::LogWriter;
 
 use crate::config::{Config, UploadConfig};
+use crate::documents::ManArgs;
+use crate::listen_address::{ListenAddress, parse_address};
 use crate::log_format::LogFormat;
 use crate::metrics::host::HostName;
 use crate::output::Hint;
@@ -21,7 +24,7 @@ use crate::passwords::AccountPermission;
 use crate::relay::RelayLimits;
 use crate::server::Server;
 use crate::user_admin::{self, AccountChange};
-use crate::{certificate, logging, output};
+use crate::{certificate, documents, logging, output};
 
 /// A secure file transfer and messaging service over QUIC.
 #[derive(Debug, Parser)]
@@ -43,6 +46,13 @@ enum ServerCommand {
     /// Change the accounts of a password file
     #[command(subcommand)]
     User(UserArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell that runs the script
+        shell: Shell,
+    },
+    /// Print a man page, or store all of them in a folder
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -51,9 +61,10 @@ struct ServeArgs {
     #[arg(
         long,
         value_name = "ADDR",
-        help = "Where to listen; the IPv6 wildcard takes IPv4 too [default: [::]:4433, or 0.0.0.0:4433 without IPv6]"
+        help = "Where to listen: a port (on every address), an address, or both; localhost is 127.0.0.1, and the IPv6 \
+                wildcard takes IPv4 too [default: [::]:4433, or 0.0.0.0:4433 without IPv6]"
     )]
-    listen: Option<SocketAddr>,
+    listen: Option<ListenAddress>,
     /// The folder whose files clients may get
     #[arg(long, value_name = "DIR", default_value = "files")]
     files: PathBuf,
@@ -181,6 +192,10 @@ pub fn run(cli: ServerArgs) -> ExitCode {
         ServerCommand::Serve(serve) => return self::serve(*serve),
         ServerCommand::Cert(cert) => self::cert(cert),
         ServerCommand::User(user) => self::user(user),
+        ServerCommand::Completions { shell } => {
+            documents::completions(ServerArgs::command(), shell)
+        }
+        ServerCommand::Man(arguments) => documents::man(ServerArgs::command(), &arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -244,7 +259,7 @@ fn run_server(serve: ServeArgs, log: LogWriter) -> anyhow::Result<()> {
 impl From<ServeArgs> for Config {
     fn from(serve: ServeArgs) -> Self {
         Self {
-            listen: serve.listen,
+            listen: serve.listen.unwrap_or_default(),
             files: serve.files,
             certs: serve.certs,
             max_clients: serve.max_clients as usize,
@@ -307,8 +322,9 @@ fn parse_name(name: &str) -> anyhow::Result<ClientName> {
 fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     let loopback = text.parse().map(|port: u16| (Ipv4Addr::LOCALHOST, port).into());
     loopback
-        .or_else(|_| text.parse())
-        .map_err(|_| "expected a port or an address with one, like 9464 or 192.0.2.7:9464".into())
+        .ok()
+        .or_else(|| parse_address(text, None))
+        .ok_or_else(|| "expected a port or an address with one, like 9464 or 192.0.2.7:9464".into())
 }
 
 /// Parses a size like `512`, `10MB` or `1GiB`.
@@ -327,8 +343,6 @@ fn buffer_budget(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -350,10 +364,11 @@ mod tests {
             ("0", "127.0.0.1:0"),
             ("192.0.2.7:9464", "192.0.2.7:9464"),
             ("[::]:9464", "[::]:9464"),
+            ("localhost:9464", "127.0.0.1:9464"),
         ] {
             assert_eq!(metrics_address(text).unwrap().to_string(), address);
         }
-        for text in ["", "65536", "-1", "192.0.2.7", "localhost", "localhost:9464", ":9464"] {
+        for text in ["", "65536", "-1", "192.0.2.7", "localhost", "example.org:9464", ":9464"] {
             assert!(metrics_address(text).is_err(), "{text}");
         }
     }

@@ -1,18 +1,18 @@
 //! The server's settings, timeouts and limits.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::listen_address::ListenAddress;
 use crate::metrics::host::HostName;
 use crate::relay::RelayLimits;
 
 /// The settings of a running server; none changes while it runs.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address to listen on; the IPv6 wildcard includes IPv4. If absent, [`DEFAULT_ADDRESS`],
-    /// or [`DEFAULT_ADDRESS_V4`] if the system has no IPv6.
-    pub listen: Option<SocketAddr>,
+    /// Where to listen.
+    pub listen: ListenAddress,
     /// The folder whose files clients may get.
     pub files: PathBuf,
     /// The folder with `server.pem` and `server.key`.
@@ -52,16 +52,6 @@ pub struct UploadConfig {
     /// [`IDLE_TIMEOUT`](quiver_transport::endpoint::IDLE_TIMEOUT).
     pub put_timeout: Duration,
 }
-
-/// The default address: IPv6 and IPv4 on one socket.
-pub const DEFAULT_ADDRESS: SocketAddr =
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DEFAULT_PORT);
-
-/// The default address without IPv6.
-pub const DEFAULT_ADDRESS_V4: SocketAddr =
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT);
-
-const DEFAULT_PORT: u16 = 4433;
 
 /// Timeout of a guest's handshake, and of its hello.
 pub const GUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -161,6 +151,12 @@ pub const MAX_SPOOLS: usize = 64;
 
 /// Number of moves to other disks of all clients at once: each reads and writes as fast as it can.
 pub const MAX_MOVES: usize = 2;
+
+/// Names that are read at start to count the served files.
+pub const MAX_COUNTED_NAMES: usize = 10_000;
+
+/// Time for counting the served files at start.
+pub const COUNT_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Number of clients in the history that `status` shows.
 pub const HISTORY_CAPACITY: usize = 10_000;

@@ -75,6 +75,16 @@ pub fn line(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout(), "{text}").context("cannot write to standard output")
 }
 
+/// Prints a generated document.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn document(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    written.context("cannot write to standard output")
+}
+
 /// Prints a certificate's fingerprint, names and dates.
 ///
 /// # Errors

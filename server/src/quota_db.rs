@@ -22,7 +22,7 @@ use std::time::SystemTime;
 
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::text::display_path;
-use quiver_protocol::{ClientName, Fingerprint};
+use quiver_protocol::{ClientName, Fingerprint, units};
 use rusqlite::Connection;
 use thiserror::Error;
 
@@ -82,7 +82,7 @@ struct OwnerUsage {
 #[derive(Debug, Error)]
 pub enum QuotaDbError {
     /// The owner's quota does not have enough space.
-    #[error("the quota of {quota} bytes is used up")]
+    #[error("the quota of {} is used up", units::bytes(*quota))]
     Full {
         /// In bytes.
         quota: u64,

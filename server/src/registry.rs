@@ -148,15 +148,21 @@ impl Registry {
         self.memory.client_count()
     }
 
-    /// Takes a free slot, or a share of the slot that this client already has.
+    /// Takes a free slot, or a share of the slot that this client already has. A client is one-shot as long as all of
+    /// its connections are.
     ///
     /// # Errors
     /// [`EntryError`].
-    pub async fn enter(&self, name: ClientName, owner: NameOwner) -> Result<Slot, EntryError> {
+    pub async fn enter(
+        &self,
+        name: ClientName,
+        owner: NameOwner,
+        one_shot: bool,
+    ) -> Result<Slot, EntryError> {
         if self.releases.is_closed() {
             return Err(RegistryUnavailable("slots are no longer released".to_owned()).into());
         }
-        let entered = self.memory.enter(name, owner)?;
+        let entered = self.memory.enter(name, owner, one_shot)?;
         Ok(Slot {
             number: entered.number,
             name: entered.name,

@@ -1,15 +1,15 @@
 //! Builds the server, runs it, and shuts it down in a fixed order.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use chrono::Utc;
-use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_path;
+use quiver_protocol::{CloseCode, units};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::has_active_transfers;
 use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
@@ -20,14 +20,15 @@ use crate::accept;
 use crate::buffer_budget::BufferBudget;
 use crate::certificate::{self, ExpiryWarnings};
 use crate::config::{
-    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_CHECK_INTERVAL, HISTORY_CAPACITY,
-    LIST_THREADS, MAX_LEAVING_CONNECTIONS, PROOF_REST_FACTOR, PROOF_THREADS, SHUTDOWN_TIMEOUT,
+    COUNT_TIMEOUT, Config, EXPIRY_CHECK_INTERVAL, HISTORY_CAPACITY, LIST_THREADS,
+    MAX_COUNTED_NAMES, MAX_LEAVING_CONNECTIONS, PROOF_REST_FACTOR, PROOF_THREADS, SHUTDOWN_TIMEOUT,
     SWEEP_INTERVAL, UploadConfig,
 };
 use crate::files::{Files, StoreLimits, SweepSummary, UnreservedSpace};
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
 use crate::introductions::Introductions;
+use crate::listen_address::ListenAddress;
 use crate::metrics::Metrics;
 use crate::metrics::host::HostName;
 use crate::metrics::page::MetricsPage;
@@ -39,6 +40,7 @@ use crate::registry::{Registry, ReleaseQueue};
 use crate::relay::RelayUsages;
 use crate::secrets::Secrets;
 use crate::server_state::ServerState;
+use crate::start_summary::StartSummary;
 use crate::stop_signals::StopSignals;
 use crate::unix;
 
@@ -58,6 +60,7 @@ pub struct Server {
     secrets: Secrets,
     /// The path of the served folder.
     files_path: PathBuf,
+    summary: StartSummary,
 }
 
 impl Server {
@@ -70,6 +73,7 @@ impl Server {
             .with_context(|| format!("cannot serve {}", display_path(&config.files)))
             .hint("make the folder, or name another with --files")?;
         let secrets = Secrets::of(&config);
+        let summary = StartSummary::new(&config);
         secrets.check_outside(&files.root(), &config.files)?;
         let passwords = match &config.passwords {
             Some(path) => Some(Passwords::open(path)?),
@@ -110,7 +114,16 @@ impl Server {
             log,
         });
         let files_path = config.files;
-        Ok(Self { endpoint, state, releases, metrics_page, expiry_warnings, secrets, files_path })
+        Ok(Self {
+            endpoint,
+            state,
+            releases,
+            metrics_page,
+            expiry_warnings,
+            secrets,
+            files_path,
+            summary,
+        })
     }
 
     /// The address on which the server listens.
@@ -136,11 +149,17 @@ impl Server {
             expiry_warnings,
             secrets,
             files_path,
+            summary,
         } = self;
         let mut stop_signals = StopSignals::listen().context("cannot receive signals")?;
         let deadline = Cell::new(None);
         unix::ignore_file_size_signal().context("cannot receive SIGXFSZ")?;
-        info!("listening on {}", endpoint.local_addr().context("cannot tell the address")?);
+        let address = endpoint.local_addr().context("cannot tell the address")?;
+        info!("listening on {address}");
+        let log_summary = async {
+            log_summary(&summary, &state.files, address).await;
+            std::future::pending::<()>().await;
+        };
         let serve_metrics = async {
             if let Some(page) = metrics_page {
                 info!("metrics at {}", page.url());
@@ -167,6 +186,7 @@ impl Server {
         tokio::select! {
             () = handle_signals => {}
             () = watch_passwords => {}
+            () = log_summary => {}
             () = sweep(&state) => {}
             () = state.files.follow_path(move |root| secrets.check_outside(root, &files_path)) => {}
             () = watch_expiry(expiry_warnings) => {}
@@ -214,9 +234,12 @@ fn enable_uploads(files: Files, uploads: Option<&UploadConfig>) -> anyhow::Resul
     let files = files.with_store(quota_db, limits);
     files.settle_unfinished().context("cannot settle unfinished changes of files")?;
     match files.disk_space() {
-        Ok(UnreservedSpace { available: 0, kept_free }) => warn!(
-            "nothing can be stored: {kept_free} bytes of the disk are free, and --keep-free keeps {keep_free}"
-        ),
+        Ok(UnreservedSpace { available: 0, kept_free }) => {
+            let (free, kept) = units::compared_bytes(kept_free, *keep_free);
+            warn!(
+                "nothing can be stored: {free} of the disk are free, and --keep-free keeps {kept}"
+            );
+        }
         Ok(_) => {}
         Err(error) => warn!("cannot read how much space the disk has: {error}"),
     }
@@ -234,18 +257,29 @@ fn bind_metrics_page(address: SocketAddr, names: Vec<HostName>) -> anyhow::Resul
     Ok(page)
 }
 
-/// Listens on `address` if given, else on the default address: on IPv4 alone where the system has no IPv6.
-fn listen(address: Option<SocketAddr>, identity: &Identity) -> anyhow::Result<Endpoint> {
-    let endpoint =
-        match Endpoint::listen(address.unwrap_or(DEFAULT_ADDRESS), identity, &[Protocol::QUIVER_1])
-        {
-            Err(error) if address.is_none() && error.is_ipv6_unavailable() => {
+/// Listens on `address`; on every address of a system without IPv6, on IPv4 alone.
+fn listen(address: ListenAddress, identity: &Identity) -> anyhow::Result<Endpoint> {
+    let listen = |address| Endpoint::listen(address, identity, &[Protocol::QUIVER_1]);
+    let endpoint = match address {
+        ListenAddress::One(address) => listen(address),
+        ListenAddress::Every { port } => match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
+            Err(error) if error.is_ipv6_unavailable() => {
                 warn!("no IPv6 on this machine: listening on IPv4 alone ({error})");
-                Endpoint::listen(DEFAULT_ADDRESS_V4, identity, &[Protocol::QUIVER_1])
+                listen((Ipv4Addr::UNSPECIFIED, port).into())
             }
             endpoint => endpoint,
-        };
+        },
+    };
     endpoint.hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")
+}
+
+/// Logs what is served, and how to connect.
+async fn log_summary(summary: &StartSummary, files: &Files, address: SocketAddr) {
+    info!("{}", summary.connecting(address));
+    // Fails only while the runtime shuts down.
+    if let Ok(count) = files.count(MAX_COUNTED_NAMES, COUNT_TIMEOUT).await {
+        info!("{}", summary.serving(count));
+    }
 }
 
 /// Warns about the certificate's dates. Runs at start, then every `EXPIRY_CHECK_INTERVAL`. Never returns.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use quiver_protocol::text::display_remark;
+use quiver_protocol::units;
 use quiver_transfer::TransferBottleneck;
 use tracing::info;
 
@@ -38,7 +39,8 @@ impl TransferLog<'_> {
         let limit = bottleneck.map_or_else(String::new, |bottleneck| {
             format!(", limited by {}", bottleneck.describe(CLIENT))
         });
-        info!("{done} {path} ({size} bytes) {preposition} {client}: {self}{limit}");
+        let size = units::bytes(size);
+        info!("{done} {path} ({size}) {preposition} {client}: {self}{limit}");
     }
 
     /// Logs that the transfer failed for this reason, which may contain text of the client.
@@ -60,12 +62,37 @@ impl TransferLog<'_> {
     }
 }
 
-/// `received 1048576 bytes in 0.012 s, 87.4 MB/s`
+/// A transfer of less content, and of less time, has no meaningful rate.
+const MIN_RATED_BYTES: u64 = 1_000_000;
+const MIN_RATED_TIME: Duration = Duration::from_millis(100);
+
+/// `received 1.0 MB in 0.012 s, 87.4 MB/s`
 impl fmt::Display for TransferLog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bytes, seconds) = (self.moved, self.duration.as_secs_f64());
-        let rate = bytes as f64 / seconds.max(1e-6) / 1e6;
+        let (bytes, seconds) = (units::bytes(self.moved), self.duration.as_secs_f64());
         let TransferWords { moved, .. } = self.words();
-        write!(f, "{moved} {bytes} bytes in {seconds:.3} s, {rate:.1} MB/s")
+        write!(f, "{moved} {bytes} in {seconds:.3} s")?;
+        if self.moved < MIN_RATED_BYTES && self.duration < MIN_RATED_TIME {
+            return Ok(());
+        }
+        write!(f, ", {}", units::average_rate(self.moved, self.duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tiny_file_has_no_rate() {
+        let text = |moved, milliseconds| {
+            let direction = TransferDirection::Put;
+            let duration = Duration::from_millis(milliseconds);
+            TransferLog { direction, path: "a", client: "c", moved, duration }.to_string()
+        };
+        assert_eq!(text(1, 2), "received 1 B in 0.002 s");
+        assert_eq!(text(999_999, 99), "received 1.0 MB in 0.099 s");
+        assert_eq!(text(1_000_000, 10), "received 1.0 MB in 0.010 s, 100.0 MB/s");
+        assert_eq!(text(50_000, 500), "received 50.0 kB in 0.500 s, 100.0 kB/s");
     }
 }

@@ -1,7 +1,11 @@
 //! The command line as clap parses it. [`config`](crate::config) combines it with the other sources of settings.
 
+mod change;
+mod documents;
+mod list;
 mod peers;
 mod transfers;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,49 +14,44 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
-use quiver_client::address::ServerAddress;
 use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
 
+pub use self::change::{MkdirArgs, MvArgs, RmArgs};
+pub use self::documents::ManArgs;
+pub use self::list::{ListArgs, ListOrder};
 pub use self::peers::{
     AcceptArgs, ContactArgs, ContactsAction, ContactsArgs, DeclineArgs, OfferConflictArgs,
     OffersArgs, PathArgs, PeersArgs, ReceiveArgs, SendArgs, TellArgs, VerifyArgs,
 };
 pub use self::transfers::{CancelArgs, PauseArgs, ResumeArgs, TransfersArgs};
+pub use self::trust::{StatusArgs, TrustAction, TrustArgs};
+use crate::server_choice::ServerChoice;
 use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
 #[derive(Debug, Parser)]
-#[command(name = "quiver", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+#[command(name = "quiver", version, max_term_width = 100)]
 pub struct ClientArgs {
     /// Flags of every command.
     #[command(flatten)]
     pub settings: SettingsArgs,
+    /// Stop at the first failure, where commands are read from standard input
+    #[arg(long)]
+    pub fail_fast: bool,
     /// The command; `None` starts the prompt.
     #[command(subcommand)]
     pub command: Option<CommandArgs>,
 }
 
-const AFTER_HELP: &str = "\
-Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
-$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce, paths). announce = false keeps the prompt \
-from announcing clients that connect and disconnect; paths = \"relay-only\" or \"direct-only\" is as the flag.
-
-At the prompt, @NAME TEXT is a message to another client and @all TEXT one to all of them; tell, send, offers, \
-accept, decline, peers, path, verify and contacts begin with a slash, as in /accept 1. help lists all commands.
-
-Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong key of the server or of another \
-client, 5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
-verification, 10 some of several failed, 11 the other client declined, 130 Ctrl-C, 143 SIGTERM.";
-
 /// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// Server to connect to [default: localhost:4433]
-    #[arg(long, global = true, value_name = "HOST[:PORT]")]
-    pub server: Option<ServerAddress>,
+    /// Server to connect to: an address, or an entry of config.toml [default: localhost:4433]
+    #[arg(long, global = true, value_name = "HOST[:PORT]|ENTRY")]
+    pub server: Option<ServerChoice>,
     /// Trust only the server with this certificate. Without it, you confirm the server's
     /// fingerprint once, and it is remembered
     #[arg(long, global = true, value_name = "PEM")]
@@ -63,7 +62,7 @@ pub struct SettingsArgs {
     /// Read your password from this file, which only you may read. Without it, you are asked
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Give up a command when the server sends nothing for this long
+    /// Give up connecting after this long, and a command when the server sends nothing for this long
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
@@ -102,7 +101,7 @@ pub enum CommandArgs {
     Cancel(CancelArgs),
     /// Store files on the server; interrupted uploads resume
     Put(PutArgs),
-    /// Remove files and empty folders on the server
+    /// Remove files and folders on the server
     Rm(RmArgs),
     /// Move or rename a file or folder on the server
     Mv(MvArgs),
@@ -128,6 +127,8 @@ pub enum CommandArgs {
     Verify(VerifyArgs),
     /// List known clients and their keys, forget or block them
     Contacts(ContactsArgs),
+    /// List known servers and their keys, or forget one
+    Trust(TrustArgs),
     /// Serve a page in the browser of this computer, and open it
     Gui(GuiArgs),
     /// Print a completion script for a shell
@@ -135,11 +136,8 @@ pub enum CommandArgs {
         /// Shell that runs the script
         shell: clap_complete::Shell,
     },
-    /// Print the man page
-    Man {
-        /// Command to describe, as in send or contacts-block [default: quiver itself]
-        command: Option<String>,
-    },
+    /// Print a man page, or store all of them in a folder
+    Man(ManArgs),
 }
 
 /// `message TEXT`
@@ -147,14 +145,6 @@ pub enum CommandArgs {
 pub struct MessageArgs {
     /// Text to send
     pub text: String,
-}
-
-/// `status`
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Print one JSON object per client
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `gui`
@@ -180,17 +170,6 @@ const GUI_HELP: &str = "\
 Only this computer can open the page. A link works once, within a minute; quiver gui prints another \
 one while the page runs. Ctrl-C ends it, and quiver resume continues its transfers.";
 
-/// `list [PATH]`
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Folder to list [default: the server's root]
-    #[arg(default_value = "", hide_default_value = true)]
-    pub path: String,
-    /// Print one JSON object per entry
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `get PATH...`
 #[derive(Debug, Args)]
 pub struct GetArgs {
@@ -204,6 +183,9 @@ pub struct GetArgs {
     /// Folder to store them in, or - for standard output [default: the current folder]
     #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub output: PathBuf,
+    /// Name to store a single file or folder under; its path is then no pattern
+    #[arg(long = "as", value_name = "NAME")]
+    pub stored_as: Option<String>,
     /// Replace existing files
     #[arg(long)]
     pub overwrite: bool,
@@ -317,49 +299,6 @@ pub struct PutArgs {
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,
     /// Print one JSON object per stored file
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `rm PATH...`
-#[derive(Debug, Args)]
-pub struct RmArgs {
-    /// Files or empty folders on the server
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<String>,
-    /// Remove without asking
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Print one JSON object per removed path
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `mv FROM TO`
-#[derive(Debug, Args)]
-pub struct MvArgs {
-    /// File or folder on the server
-    pub from: String,
-    /// New path, or folder to move it into
-    pub to: String,
-    /// Replace an existing file
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `mkdir PATH...`
-#[derive(Debug, Args)]
-pub struct MkdirArgs {
-    /// Folders to make; missing parent folders are made too
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<String>,
-    /// Accept folders that exist already
-    #[arg(long, short)]
-    pub parents: bool,
-    /// Print one JSON object per folder
     #[arg(long)]
     pub json: bool,
 }

@@ -2,26 +2,37 @@
 //!
 //! Reads only that file; the environment is an argument.
 
+mod file;
+mod places;
+mod servers;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quiver_protocol::ClientName;
-use quiver_protocol::text::{display_path, display_safe};
-use serde::Deserialize;
-use thiserror::Error;
-
-use crate::cli::SettingsArgs;
-use quiver_client::ClientSettings;
 use quiver_client::address::{AddressError, ServerAddress};
 use quiver_client::settings::PathPolicy;
+use quiver_client::{ClientSettings, ResumeOverrides};
+use quiver_protocol::ClientName;
+use quiver_protocol::text::{display_path, display_safe};
+use thiserror::Error;
+
+use self::file::ConfigFile;
+use self::places::FilePlaces;
+pub use self::servers::ServerEntries;
+use crate::cli::SettingsArgs;
+use crate::server_choice::ServerChoice;
 
 /// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The server, and the client's name and credentials.
     pub client: ClientSettings,
+    /// The servers to which the configuration file gives names.
+    pub servers: ServerEntries,
+    /// What the flags say about transfers that are resumed.
+    pub overrides: ResumeOverrides,
     /// Print only data and errors.
     pub quiet: bool,
     /// Print debug messages to stderr.
@@ -67,6 +78,24 @@ pub enum ConfigError {
         /// The broken rule.
         why: quiver_protocol::name::BadName,
     },
+    /// A name of a server entry that `--server` does not take.
+    #[error("{place}: a server entry has a name like work or lab-2")]
+    EntryName {
+        /// The file and the entry.
+        place: String,
+    },
+    /// Two names of server entries that differ only in case.
+    #[error("{place}: another server entry has this name; case does not matter")]
+    RepeatedEntry {
+        /// The file and the entry.
+        place: String,
+    },
+    /// A path that begins with `~`, of a user without a home folder.
+    #[error("{place}: this user has no home folder for ~")]
+    NoHome {
+        /// The file and its key.
+        place: String,
+    },
     /// An environment variable that is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotText(&'static str),
@@ -74,114 +103,126 @@ pub enum ConfigError {
 
 impl Config {
     /// Combines the sources of settings. `variable` looks up an environment variable; `file` is the path of the
-    /// configuration file, which need not exist, or `None` without a folder for it.
+    /// configuration file, which need not exist, or `None` without a folder for it; `home` is the user's home folder.
     ///
     /// # Errors
-    /// [`ConfigError`]. Values that a flag overrides are not checked.
+    /// [`ConfigError`]. Values that a flag overrides are not checked, but all server entries are.
     pub fn new(
         flags: SettingsArgs,
         variable: impl Fn(&str) -> Option<OsString>,
         file: Option<&Path>,
+        home: Option<&Path>,
     ) -> Result<Self, ConfigError> {
-        let saved = file.map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let place_in_file = |key| match file {
-            Some(path) => format!("{}: {key}", display_path(path)),
-            None => String::from(key),
+        let mut saved = file.map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let places = FilePlaces { file, home };
+        let servers = ServerEntries::new(std::mem::take(&mut saved.servers), &places)?;
+        let overrides = resume_overrides(&flags, &servers);
+        let (announce, paths) = (saved.announce.unwrap_or(true), saved.paths.unwrap_or_default());
+        let (quiet, verbose) = (flags.quiet, flags.verbose);
+        let timeout = Duration::from_secs(flags.timeout);
+        let paths = match (flags.relay_only, flags.direct_only) {
+            (true, _) => PathPolicy::RelayOnly,
+            (_, true) => PathPolicy::DirectOnly,
+            _ => paths.into(),
         };
+        let server = ServerSettings::new(flags, variable, saved, &servers, &places)?;
+        let client = ClientSettings {
+            server: server.address,
+            certificate: server.certificate,
+            name: server.name,
+            password_file: server.password_file,
+            timeout,
+            paths,
+            one_shot: false,
+        };
+        Ok(Self { client, servers, overrides, quiet, verbose, announce })
+    }
+}
+
+impl ServerSettings {
+    fn new(
+        flags: SettingsArgs,
+        variable: impl Fn(&str) -> Option<OsString>,
+        saved: ConfigFile,
+        servers: &ServerEntries,
+        places: &FilePlaces<'_>,
+    ) -> Result<Self, ConfigError> {
         let text = |name: &'static str| match variable(name) {
             Some(value) if !value.is_empty() => {
                 value.into_string().map(Some).map_err(|_| ConfigError::NotText(name))
             }
             _ => Ok(None),
         };
-        let parse_server = |value: String, place| {
-            value.parse().map(Some).map_err(|why| ConfigError::Server { place, why })
+        let has_saved_server = saved.server.is_some();
+        let saved_server = saved.server.map(|value| parse_choice(&value, places.key("server")));
+        let saved_address = match &saved_server {
+            None => Some(ServerAddress::local()),
+            Some(choice) => choice.as_ref().ok().map(|choice| servers.address(choice)),
         };
-        let parse_name = |value: String, place| {
-            ClientName::parse(&value).map(Some).map_err(|why| ConfigError::Name { place, why })
+        let choice = match (flags.server, text("QUIVER_SERVER")?) {
+            (Some(choice), _) => Some(choice),
+            (None, Some(value)) => Some(parse_choice(&value, "QUIVER_SERVER".to_owned())?),
+            (None, None) => saved_server.transpose()?,
         };
-        // Relative paths in the file start at its folder, so that they do not depend on the working directory.
-        let resolve = |path: PathBuf| match file.and_then(Path::parent) {
-            Some(folder) => folder.join(path),
-            None => path,
-        };
-        let non_empty = |value: Option<OsString>| value.filter(|value| !value.is_empty());
-        let client = ClientSettings {
-            server: match (flags.server, text("QUIVER_SERVER")?, saved.server) {
-                (Some(server), _, _) => Some(server),
-                (_, Some(value), _) => parse_server(value, "QUIVER_SERVER".to_owned())?,
-                (_, _, Some(value)) => parse_server(value, place_in_file("server"))?,
-                _ => None,
-            }
-            .unwrap_or_else(ServerAddress::local),
-            certificate: flags
-                .cert
-                .or_else(|| non_empty(variable("QUIVER_CERT")).map(PathBuf::from))
-                .or_else(|| saved.cert.map(resolve)),
-            name: match (flags.name, text("QUIVER_NAME")?, saved.name) {
-                (Some(name), _, _) => Some(name),
-                (_, Some(value), _) => parse_name(value, "QUIVER_NAME".to_owned())?,
-                (_, _, Some(value)) => parse_name(value, place_in_file("name"))?,
-                _ => None,
-            },
-            password_file: flags.password_file,
-            timeout: Duration::from_secs(flags.timeout),
-            paths: match (flags.relay_only, flags.direct_only) {
-                (true, _) => PathPolicy::RelayOnly,
-                (_, true) => PathPolicy::DirectOnly,
-                _ => saved.paths.unwrap_or_default().into(),
+        let entry = choice.as_ref().and_then(|choice| servers.find(choice));
+        let address =
+            choice.as_ref().map_or_else(ServerAddress::local, |choice| servers.address(choice));
+        // The certificate and the name outside of entries belong to the server outside of entries.
+        let is_saved_server = saved_address.as_ref() == Some(&address);
+        let certificate = match flags.cert {
+            Some(path) => Some(path),
+            None => match variable("QUIVER_CERT").filter(|path| !path.is_empty()) {
+                Some(path) => Some(path.into()),
+                None => match entry.and_then(|entry| entry.certificate.clone()) {
+                    None if is_saved_server => {
+                        saved.cert.map(|path| places.resolve(path, "cert")).transpose()?
+                    }
+                    certificate => certificate,
+                },
             },
         };
-        let announce = saved.announce.unwrap_or(true);
-        Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose, announce })
-    }
-}
-
-/// The content of the configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConfigFile {
-    server: Option<String>,
-    cert: Option<PathBuf>,
-    name: Option<String>,
-    announce: Option<bool>,
-    paths: Option<SavedPaths>,
-}
-
-/// Which paths to other clients are used, as the file has it.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum SavedPaths {
-    #[default]
-    Any,
-    RelayOnly,
-    DirectOnly,
-}
-
-impl From<SavedPaths> for PathPolicy {
-    fn from(saved: SavedPaths) -> Self {
-        match saved {
-            SavedPaths::Any => Self::Any,
-            SavedPaths::RelayOnly => Self::RelayOnly,
-            SavedPaths::DirectOnly => Self::DirectOnly,
-        }
-    }
-}
-
-impl ConfigFile {
-    fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+        let name = match (flags.name, text("QUIVER_NAME")?) {
+            (Some(name), _) => Some(name),
+            (None, Some(value)) => Some(parse_name(&value, "QUIVER_NAME".to_owned())?),
+            (None, None) => match entry.and_then(|entry| entry.name.clone()) {
+                None if is_saved_server || !has_saved_server => {
+                    saved.name.map(|name| parse_name(&name, places.key("name"))).transpose()?
+                }
+                name => name,
+            },
         };
-        toml::from_str(&text).map_err(|error: toml::de::Error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let line =
-                text.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count() + 1;
-            ConfigError::Syntax { path: path.to_owned(), line, why: error.message().to_owned() }
-        })
+        let password_file =
+            flags.password_file.or_else(|| entry.and_then(|entry| entry.password_file.clone()));
+        Ok(Self { address, certificate, name, password_file })
     }
+}
+
+/// What this run's flags say about the transfers that `resume` continues, each of which has its own server.
+fn resume_overrides(flags: &SettingsArgs, servers: &ServerEntries) -> ResumeOverrides {
+    let entry = flags.server.as_ref().and_then(|choice| servers.find(choice));
+    ResumeOverrides {
+        server: flags.server.as_ref().map(|choice| servers.address(choice)),
+        certificate: flags.cert.clone().or_else(|| entry?.certificate.clone()),
+        name: flags.name.clone().or_else(|| entry?.name.clone()),
+        password_file: flags.password_file.clone(),
+        password_files: servers.password_files(),
+    }
+}
+
+/// The server of this run and what belongs to it, from all sources.
+struct ServerSettings {
+    address: ServerAddress,
+    certificate: Option<PathBuf>,
+    name: Option<ClientName>,
+    password_file: Option<PathBuf>,
+}
+
+fn parse_name(value: &str, place: String) -> Result<ClientName, ConfigError> {
+    ClientName::parse(value).map_err(|why| ConfigError::Name { place, why })
+}
+
+fn parse_choice(value: &str, place: String) -> Result<ServerChoice, ConfigError> {
+    value.parse().map_err(|why| ConfigError::Server { place, why })
 }
 
 #[cfg(test)]

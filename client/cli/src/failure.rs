@@ -2,6 +2,7 @@
 
 mod exit;
 mod hint;
+mod trust_list;
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 pub use exit::Exit;
+pub use trust_list::TrustListError;
 
 /// An error shown to the user.
 #[derive(Debug, Clone, Error)]
@@ -45,6 +47,14 @@ pub enum Failure {
         /// The failure of the command.
         failure: Box<Failure>,
     },
+    /// A line of standard input failed.
+    #[error("line {number}: {failure}")]
+    AtLine {
+        /// Its number, counted from 1.
+        number: u64,
+        /// Why.
+        failure: Box<Failure>,
+    },
     /// Ctrl-C, and how much of the unfinished transfers is kept.
     #[error("interrupted")]
     Interrupted(Option<UnfinishedShare>),
@@ -62,6 +72,9 @@ pub enum Failure {
         /// Why.
         error: Arc<ClientError>,
     },
+    /// The list of known servers was not shown or changed.
+    #[error(transparent)]
+    TrustList(Arc<TrustListError>),
     /// A transfer of another process, or of this one, was not steered.
     #[error(transparent)]
     Steering(Arc<SteerError>),
@@ -76,6 +89,14 @@ pub enum Failure {
     System {
         /// What failed: `cannot ...`.
         what: &'static str,
+        /// The system's error.
+        source: Arc<io::Error>,
+    },
+    /// A local file that a command writes cannot be written.
+    #[error("{what}: {source}")]
+    File {
+        /// What failed: `cannot ...`.
+        what: String,
         /// The system's error.
         source: Arc<io::Error>,
     },
@@ -94,6 +115,12 @@ impl Failure {
         Self::System { what, source: Arc::new(source) }
     }
 
+    /// Creates the error of a local file that a command writes.
+    #[must_use]
+    pub fn file(what: String, source: io::Error) -> Self {
+        Self::File { what, source: Arc::new(source) }
+    }
+
     /// Creates the error of a failed write to standard output.
     #[must_use]
     pub fn output(error: io::Error) -> Self {
@@ -110,7 +137,7 @@ impl Failure {
             && match &self {
                 Self::Client(error) => match &**error {
                     ClientError::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
-                    error => error.code() == ErrorCode::NotFound,
+                    error => error.code_of_items() == ErrorCode::NotFound,
                 },
                 _ => false,
             };
@@ -121,12 +148,19 @@ impl Failure {
         }
     }
 
+    /// Adds the number of the line of standard input that failed.
+    #[must_use]
+    pub fn at_line(self, number: u64) -> Self {
+        Self::AtLine { number, failure: Box::new(self) }
+    }
+
     /// Whether nothing is reported, because the reader of the output has closed it.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         match self {
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             Self::Client(error) => error.is_broken_pipe(),
+            Self::AtLine { failure, .. } => failure.is_silent(),
             _ => false,
         }
     }
@@ -146,7 +180,9 @@ impl Failure {
     pub fn is_lost_connection(&self) -> bool {
         match self {
             Self::Client(error) | Self::Offer { error, .. } => error.is_lost_connection(),
-            Self::MaybeMessage { failure, .. } => failure.is_lost_connection(),
+            Self::MaybeMessage { failure, .. } | Self::AtLine { failure, .. } => {
+                failure.is_lost_connection()
+            }
             _ => false,
         }
     }
@@ -167,6 +203,12 @@ impl From<InvalidRequest> for Failure {
 impl From<SteerError> for Failure {
     fn from(error: SteerError) -> Self {
         Self::Steering(Arc::new(error))
+    }
+}
+
+impl From<TrustListError> for Failure {
+    fn from(error: TrustListError) -> Self {
+        Self::TrustList(Arc::new(error))
     }
 }
 

@@ -4,6 +4,7 @@
 mod peers;
 mod plans;
 mod questions;
+mod transfer_states;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use quiver_protocol::text::display_safe;
 
 pub use self::peers::PeerDisplay;
 use self::questions::ask_question;
+use crate::config::ServerEntries;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
 use crate::output::{Output, human, json};
@@ -37,6 +39,8 @@ pub struct Interface {
     pub interrupts: Interrupts,
     /// The folder with the sockets of this user's processes.
     pub runtime_folder: Option<PathBuf>,
+    /// The servers to which the configuration file gives names.
+    pub servers: ServerEntries,
     /// What other processes see of the transfers.
     pub shown_transfers: Option<Arc<ClientTransfers>>,
     events: EventReceiver,
@@ -50,6 +54,8 @@ pub struct Interface {
     default_style: TransferStyle,
     /// Rows of dry-run plans that are not printed yet.
     plan_rows: HashMap<TransferId, String>,
+    /// Running transfers whose progress is displayed.
+    displayed: HashSet<TransferId>,
     /// Transfers that are paused.
     paused: HashSet<TransferId>,
     peer_display: PeerDisplay,
@@ -77,7 +83,9 @@ impl Interface {
             output,
             interrupts: Interrupts::default(),
             runtime_folder: None,
+            servers: ServerEntries::default(),
             shown_transfers: None,
+            displayed: HashSet::new(),
             paused: HashSet::new(),
             events,
             deferred: VecDeque::new(),
@@ -253,7 +261,7 @@ impl Interface {
             EventKind::SignInRefused(error) | EventKind::Failed(error) => {
                 self.output.failure(&Failure::Client(error)).await;
             }
-            EventKind::Notice(notice) => self.output.say(human::notice(&notice)).await,
+            EventKind::Notice(notice) => self.output.notice(&notice).await,
             EventKind::Question(id, question) => self.ask(id, &question).await?,
             EventKind::Transfer(id, event) => self.show_transfer(id, event).await?,
             EventKind::Peer(event) => self.show_peer(event).await?,
@@ -265,6 +273,7 @@ impl Interface {
         let style = self.styles.get(&id).copied().unwrap_or(self.default_style);
         match event {
             TransferEvent::State(state) => {
+                self.show_progress(id, state);
                 self.show_pause(id, state).await;
                 if state.is_over() {
                     let is_awaited = self.styles.remove(&id).is_some();
@@ -274,7 +283,6 @@ impl Interface {
                     self.plan_rows.remove(&id);
                 }
             }
-            TransferEvent::Started(progress) => self.output.bars().add(progress),
             TransferEvent::Downloaded(file) if style.json => {
                 let line = json::DownloadedLine::new(&file);
                 let line = match style.offer {
@@ -324,38 +332,13 @@ impl Interface {
                     self.output.say(human::summary(&summary, status.direction)).await;
                 }
             }
+            // At the prompt, nobody wants it between the JSON objects.
+            TransferEvent::Throughput(_) if style.json && self.output.mode() == UiMode::Prompt => {}
             TransferEvent::Throughput(throughput) => {
-                if self.output.mode() != UiMode::Prompt {
-                    self.output.say(human::throughput(&throughput)).await;
-                }
+                self.output.say(human::throughput(&throughput)).await;
             }
         }
         Ok(())
-    }
-
-    /// Says that a transfer is paused, and that it continues: another process may have done that.
-    async fn show_pause(&mut self, id: TransferId, state: TransferState) {
-        let what = if state == TransferState::Paused {
-            self.paused.insert(id);
-            "the transfer is paused"
-        } else if self.paused.remove(&id) && !state.is_over() {
-            "the transfer continues"
-        } else {
-            return;
-        };
-        if let Ok(status) = self.client.transfer(id) {
-            self.output.say(human::transfers::pause(&status.named, what)).await;
-        }
-    }
-
-    /// Reports the failure of a transfer that no command waits for, such as an offer that was accepted in an earlier
-    /// run. Transfers that are resumed together report theirs as events.
-    async fn show_unawaited_failure(&self, id: TransferId) {
-        if let Ok(status) = self.client.transfer(id)
-            && let Some(error) = status.error
-        {
-            self.output.failure(&Failure::Client(error)).await;
-        }
     }
 
     async fn ask(&mut self, id: QuestionId, question: &Question) -> Result<(), Failure> {

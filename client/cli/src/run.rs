@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser as _};
 use quiver_client::folders::{FolderError, Folders};
 use quiver_client::journal::Journal;
-use quiver_client::{Client, ClientError, ResumeOverrides};
+use quiver_client::{Client, ClientError, ClientSettings};
 use quiver_control::{ClientTransfers, CommandText, ControlSocket};
 use quiver_protocol::CloseCode;
-use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;
@@ -22,9 +20,9 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 use crate::output::{self, Output, human};
-use crate::prompt;
 use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalRestorer};
+use crate::{completion, documents, manual, prompt};
 
 /// How many tasks run between two polls of the sockets. With tokio's default of 61, tasks that move content take
 /// many milliseconds.
@@ -52,8 +50,11 @@ pub fn run(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = completion::answer(&arguments, &variable) {
+        return code;
+    }
     let typed = command_text(&arguments);
-    let cli = match ClientArgs::try_parse_from(arguments) {
+    let cli = match manual::parse(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             output::report_usage_error(&error);
@@ -92,32 +93,31 @@ fn execute(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Exit, Failure> {
     match cli.command {
-        Some(CommandArgs::Completions { shell }) => return completions(shell),
-        Some(CommandArgs::Man { command }) => return man_page(command.as_deref()),
+        Some(CommandArgs::Completions { shell }) => return documents::print_completions(shell),
+        Some(CommandArgs::Man(arguments)) => return documents::man(&arguments),
         _ => {}
     }
     let home = std::env::home_dir();
     let folders = Folders::new(&variable, home.as_deref());
     let file = folders.config().ok().map(|config| config.join("config.toml"));
-    let overrides = ResumeOverrides {
-        server: cli.settings.server.clone(),
-        certificate: cli.settings.cert.clone(),
-        name: cli.settings.name.clone(),
-    };
     let session = UserSession {
         runtime_folder: quiver_control::socket_folder::runtime_folder(&variable, &folders),
         has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
             .iter()
             .any(|name| variable(name).is_some_and(|display| !display.is_empty())),
-        home,
+        home: home.clone(),
     };
-    let config = Config::new(cli.settings, variable, file.as_deref())?;
+    let config = Config::new(cli.settings, variable, file.as_deref(), home.as_deref())?;
     let _log = config.verbose.then(output::start_verbose_log).transpose()?;
     let mode = match &cli.command {
         Some(_) => UiMode::OneShot,
         None if output::is_interactive() => UiMode::Prompt,
         None => UiMode::Batch,
     };
+    if cli.fail_fast && mode != UiMode::Batch {
+        let what = "--fail-fast is for commands that are read from standard input";
+        return Err(Failure::usage(what, "quiver --fail-fast < FILE"));
+    }
     let output = Output::new(mode, config.quiet);
     let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
@@ -137,6 +137,10 @@ fn execute(
             let list = command::transfers(&journal, folder.as_deref(), &output, &arguments);
             until_signal(list).await.map(|()| Exit::Done)
         }),
+        Some(CommandArgs::Trust(arguments)) => runtime.block_on(async {
+            let trust = command::trust(&folders, &config.servers, &output, &arguments);
+            until_signal(trust).await.map(|()| Exit::Done)
+        }),
         Some(CommandArgs::Gui(arguments)) => {
             runtime.block_on(command::gui(&config, &folders, session, &output, &arguments))
         }
@@ -147,15 +151,18 @@ fn execute(
             runtime.block_on(steered).map(|()| Exit::Done)
         }
         command => {
-            let process = OwnProcess { typed, runtime_folder: session.runtime_folder };
-            let command =
-                run_with_signals(&config, &overrides, &folders, command, process, &output);
+            let process = OwnProcess {
+                typed,
+                runtime_folder: session.runtime_folder,
+                fail_fast: cli.fail_fast,
+            };
+            let command = run_with_signals(&config, &folders, command, process, &output);
             runtime.block_on(command)
         }
     };
     // A blocking thread may finish its disk work, but is not waited for while it waits for a person.
     runtime.shutdown_timeout(work_timeout);
-    output.bars().stop();
+    output.progress().stop();
     result
 }
 
@@ -180,19 +187,20 @@ async fn until_signal(work: impl Future<Output = Result<(), Failure>>) -> Result
     }
 }
 
-/// What other processes see of this one.
+/// How this process was started, and what others see of it.
 #[derive(Debug)]
 struct OwnProcess {
     /// The command line as typed.
     typed: String,
     runtime_folder: Option<PathBuf>,
+    /// Whether piped commands stop at the first failure.
+    fail_fast: bool,
 }
 
 /// Runs a command or the prompt until it ends or a signal is received. In each case the server is told that this
 /// client has left.
 async fn run_with_signals(
     config: &Config,
-    overrides: &ResumeOverrides,
     folders: &Folders,
     command: Option<CommandArgs>,
     process: OwnProcess,
@@ -201,17 +209,20 @@ async fn run_with_signals(
     let mut signals =
         Signals::listen().map_err(|source| Failure::system("cannot listen for signals", source))?;
     let endpoint = Endpoint::dialler()?;
-    let client = Client::new(config.client.clone(), folders.clone(), endpoint.clone())?;
+    let one_shot = command::is_one_shot(command.as_ref());
+    let settings = ClientSettings { one_shot, ..config.client.clone() };
+    let client = Client::new(settings, folders.clone(), endpoint.clone())?;
     let mut interface = Interface::new(client.clone(), output.clone());
     interface.peer_display().announce = config.announce && output.mode() == UiMode::Prompt;
     // Others are too short for that.
     interface.peer_display().paths = command::may_transfer_between_clients(command.as_ref());
     let interrupts = interface.interrupts.clone();
-    let OwnProcess { typed, runtime_folder } = process;
+    let OwnProcess { typed, runtime_folder, fail_fast } = process;
     let process_name = command::process_name(command.as_ref(), output.mode());
     let typed = if command.is_some() { typed } else { String::new() };
     let transfers = ClientTransfers::new(client.clone(), Handle::current(), process_name, typed);
     interface.runtime_folder.clone_from(&runtime_folder);
+    interface.servers.clone_from(&config.servers);
     interface.shown_transfers = Some(transfers.clone());
     let mut control = None;
     // Without a transfer there is nothing to see, and most are over before anybody could look.
@@ -223,7 +234,9 @@ async fn run_with_signals(
         match command {
             Some(CommandArgs::Resume(arguments)) => {
                 folders.state().map_err(|why| ClientError::NoJournalFolder(why.clone()))?;
-                command::resume(&mut interface, overrides, &arguments).await.map(|()| Exit::Done)
+                command::resume(&mut interface, &config.overrides, &arguments)
+                    .await
+                    .map(|()| Exit::Done)
             }
             Some(command) => {
                 let result = command::run(&mut interface, &command).await;
@@ -233,7 +246,7 @@ async fn run_with_signals(
             None if output.mode() == UiMode::Prompt => {
                 prompt::run_terminal(&mut interface, folders).await
             }
-            None => prompt::run_batch(&mut interface).await,
+            None => prompt::run_batch(&mut interface, fail_fast).await,
         }
     };
     let result = {
@@ -266,38 +279,4 @@ async fn run_with_signals(
     client.shut_down().await;
     drop(control);
     result
-}
-
-/// Prints a completion script.
-fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut ClientArgs::command(), "quiver", &mut script);
-    output::print_document(&script).map(|()| Exit::Done)
-}
-
-/// Prints the man page of the program, or of one command.
-fn man_page(command: Option<&str>) -> Result<Exit, Failure> {
-    let mut program = ClientArgs::command();
-    // Adds the global flags to the commands.
-    program.build();
-    let documented = match command {
-        None => program,
-        Some(name) => {
-            let found = find_documented(&program, name).cloned();
-            let what = || format!("unknown command {}", display_safe(name));
-            found.ok_or_else(|| Failure::usage(what(), "quiver --help lists them"))?
-        }
-    };
-    let mut page = Vec::new();
-    clap_mangen::Man::new(documented).render(&mut page).map_err(Failure::output)?;
-    output::print_document(&page).map(|()| Exit::Done)
-}
-
-/// The command whose page other pages call `quiver-NAME`.
-fn find_documented<'a>(program: &'a clap::Command, name: &str) -> Option<&'a clap::Command> {
-    let title = format!("{}-{name}", program.get_name());
-    let commands = program
-        .get_subcommands()
-        .flat_map(|command| std::iter::once(command).chain(command.get_subcommands()));
-    commands.into_iter().find(|command| command.get_display_name() == Some(&title))
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios};
 
@@ -14,6 +14,17 @@ pub(crate) fn raw_stdin() -> io::Result<File> {
 /// Returns standard output without a buffer, so that a finished write was accepted by its pipe or file.
 pub(crate) fn raw_stdout() -> io::Result<File> {
     Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// The number of columns of a terminal; `None` if it is none, or does not know.
+pub(crate) fn terminal_width(stream: impl AsFd) -> Option<usize> {
+    Some(terminal_size(stream)?.1).filter(|columns| *columns > 0)
+}
+
+/// Rows and columns of a terminal, 0 where it does not know; `None` if it is none.
+pub(crate) fn terminal_size(stream: impl AsFd) -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some((size.ws_row.into(), size.ws_col.into()))
 }
 
 /// Restores the terminal's settings when dropped. A signal that interrupts the line editor or a hidden

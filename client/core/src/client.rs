@@ -31,6 +31,7 @@ use crate::peer_store::OfferNumber;
 use crate::questions::Questions;
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
+use crate::seen_names::SeenNames;
 use crate::settings::ClientSettings;
 use crate::transfers::Transfers;
 
@@ -79,7 +80,9 @@ impl Client {
         let hub = EventHub::default();
         let questions = Questions::new(hub.clone());
         let connection = Arc::new(Mutex::new(ConnectionState::Disconnected));
-        let reporter = Reporter::new(hub.clone(), questions.clone(), connection.clone());
+        let seen_names = SeenNames::from_folders(&folders);
+        let reporter =
+            Reporter::new(hub.clone(), questions.clone(), connection.clone(), seen_names);
         let (transfers, unfinished) = (Transfers::default(), UnfinishedFiles::default());
         // Neither may hold the hub: the hub owns this closure, so it would keep itself alive.
         let (all, list_open) = (transfers.clone(), questions.lister());
@@ -135,6 +138,12 @@ impl Client {
     #[must_use]
     pub fn settings(&self) -> &ClientSettings {
         &self.0.settings
+    }
+
+    /// The folders of this client.
+    #[must_use]
+    pub fn folders(&self) -> &Folders {
+        &self.0.folders
     }
 
     /// The journal of unfinished transfers.
@@ -231,6 +240,7 @@ impl Client {
 
     /// Aborts all tasks, and waits until they have released their resources. Event streams end.
     pub async fn shut_down(&self) {
+        self.reporter().seen_names().save().await;
         self.0.peers.shut_down().await;
         let mut all = std::mem::take(&mut self.0.tasks.lock().all);
         all.shutdown().await;

@@ -1,28 +1,37 @@
 //! The small commands of a client, one request and one response each, from an interface's call to the frames.
 //! Requests that transfers send too are in `exchange`.
 
-use quiver_protocol::reply::ClientRow;
+use quiver_protocol::reply::{ClientRow, EntryKind};
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, PlainEnd, Refusal, RefusalCode, Reply, Request};
+use quiver_protocol::{FilePath, FolderPath, PlainEnd, Refusal, RefusalCode, Reply, Request};
 use quiver_transport::StreamError;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::exchange::{
-    self, Entries, ListItem, ResponsePart, ResponseReader, parse_folder, unexpected_reply,
-};
+use crate::exchange::{self, Entries, ListItem, ResponsePart, ResponseReader, unexpected_reply};
+use crate::seen_names::{FolderNames, SeenChange};
+pub use crate::typed_path::parse_path;
+use crate::typed_path::{self, parse_folder};
 
 const NO_STATUS: &str = "cannot list the clients";
 
 /// The clients that are or were connected, by number, as the server sends them.
 #[derive(Debug)]
-pub struct ClientRows(ResponseReader);
+pub struct ClientRows {
+    response: ResponseReader,
+    client: Client,
+    /// The connected ones so far.
+    connected: Vec<String>,
+}
 
 /// A folder's entries, in byte order, as the server sends them.
 #[derive(Debug)]
 pub struct FolderEntries {
     entries: Entries,
     what: String,
+    client: Client,
+    /// The names so far.
+    names: FolderNames,
 }
 
 impl Client {
@@ -50,7 +59,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn status(&self) -> Result<ClientRows, ClientError> {
-        Ok(ClientRows(self.send_request(&Request::Status, NO_STATUS).await?))
+        let response = self.send_request(&Request::Status, NO_STATUS).await?;
+        Ok(ClientRows { response, client: self.clone(), connected: Vec::new() })
     }
 
     /// Requests a folder's entries; the empty text is the server's root.
@@ -64,9 +74,19 @@ impl Client {
         };
         let folder =
             parse_folder(folder).map_err(|refusal| ClientError::refused(&*what, refusal))?;
+        self.list_folder(folder, what).await
+    }
+
+    /// Requests the entries of a folder; `what` says what fails otherwise.
+    pub(crate) async fn list_folder(
+        &self,
+        folder: FolderPath,
+        what: String,
+    ) -> Result<FolderEntries, ClientError> {
         let handle = self.handle()?;
+        let (client, names) = (self.clone(), FolderNames::new(folder.as_str()));
         match exchange::list(&handle.connection, folder, handle.timeout).await {
-            Ok(entries) => Ok(FolderEntries { entries, what }),
+            Ok(entries) => Ok(FolderEntries { entries, what, client, names }),
             Err(error) => Err(ClientError::stream(what, error)),
         }
     }
@@ -91,7 +111,9 @@ impl Client {
         let handle = self.handle()?;
         let removed = exchange::remove(&handle.connection, path.clone(), handle.timeout).await;
         let what = || format!("cannot remove {}", display_safe(path.as_str()));
-        removed.map_err(|error| ClientError::stream(what(), error))
+        removed.map_err(|error| ClientError::stream(what(), error))?;
+        self.note(SeenChange::Removed(path.to_string())).await;
+        Ok(())
     }
 
     /// Creates a folder with its parents, and returns whether the folder is new.
@@ -103,7 +125,9 @@ impl Client {
         let (connection, timeout) = (&handle.connection, handle.timeout);
         let made = exchange::make_folder(connection, path.clone(), None, timeout).await;
         let what = || format!("cannot make {}", display_safe(path.as_str()));
-        made.map_err(|error| ClientError::stream(what(), error))
+        let is_new = made.map_err(|error| ClientError::stream(what(), error))?;
+        self.note(SeenChange::Added { path: path.to_string(), kind: EntryKind::Folder }).await;
+        Ok(is_new)
     }
 
     /// Renames a file or folder, and returns its new path. If `to` ends with a slash or is a folder, the file moves
@@ -130,15 +154,16 @@ impl Client {
         let rename = async |to: &FilePath| {
             exchange::rename(&handle.connection, from.clone(), to.clone(), replace).await
         };
-        let mut target = match to {
-            "" | "." => in_folder("")?,
-            typed if typed.ends_with('/') => in_folder(typed)?,
-            typed => FilePath::parse(typed).map_err(|rule| refused(rule.into()))?,
+        let is_folder_named = typed_path::names_folder(to);
+        let mut target = if is_folder_named {
+            in_folder(to)?
+        } else {
+            typed_path::parse_file(to).map_err(refused)?
         };
         let mut renamed = rename(&target).await;
         let exists = RefusalCode::Exists;
         if matches!(&renamed, Err(StreamError::Refused(refusal)) if refusal.code == exists)
-            && target.as_str() == to
+            && !is_folder_named
             && target != *from
             && self.is_folder(&target).await
         {
@@ -146,6 +171,7 @@ impl Client {
             renamed = rename(&target).await;
         }
         renamed.map_err(failed)?;
+        self.note(SeenChange::Removed(from.to_string())).await;
         Ok(target)
     }
 
@@ -158,6 +184,13 @@ impl Client {
         let response =
             ResponseReader::send_request(&handle.connection, request, handle.timeout).await;
         response.map_err(|error| ClientError::stream(what, error))
+    }
+
+    /// Notes names of this client's server.
+    async fn note(&self, change: SeenChange) {
+        let seen_names = self.reporter().seen_names();
+        seen_names.note(&self.settings().server, change);
+        seen_names.save_if_due().await;
     }
 
     async fn is_folder(&self, path: &FilePath) -> bool {
@@ -175,10 +208,18 @@ impl ClientRows {
     /// [`ClientError`].
     pub async fn next(&mut self) -> Result<Option<ClientRow>, ClientError> {
         let failed = |error| ClientError::stream(NO_STATUS, error);
-        match self.0.next::<PlainEnd>().await.map_err(failed)? {
-            ResponsePart::Reply(Reply::Client(row)) => Ok(Some(row)),
+        match self.response.next::<PlainEnd>().await.map_err(failed)? {
+            ResponsePart::Reply(Reply::Client(row)) => {
+                if row.end.is_none() {
+                    self.connected.push(row.name.to_string());
+                }
+                Ok(Some(row))
+            }
             ResponsePart::Reply(_) => Err(failed(unexpected_reply("expected a client"))),
-            ResponsePart::End(_) => Ok(None),
+            ResponsePart::End(_) => {
+                self.client.note(SeenChange::Clients(std::mem::take(&mut self.connected))).await;
+                Ok(None)
+            }
         }
     }
 }
@@ -190,17 +231,13 @@ impl FolderEntries {
     /// [`ClientError`].
     pub async fn next(&mut self) -> Result<ListItem, ClientError> {
         let next = self.entries.next().await;
+        match &next {
+            Ok(ListItem::Entry(entry)) => self.names.push(entry.path.file_name(), entry.kind),
+            Ok(ListItem::End(_)) => {
+                self.client.note(SeenChange::Listed(self.names.clone())).await;
+            }
+            Err(_) => {}
+        }
         next.map_err(|error| ClientError::stream(&*self.what, error))
     }
-}
-
-/// Parses a typed path of a file or folder on the server; a slash at the end is allowed. `verb` says what fails
-/// otherwise.
-///
-/// # Errors
-/// [`ClientError::Refused`].
-pub fn parse_path(typed: &str, verb: &str) -> Result<FilePath, ClientError> {
-    FilePath::parse(typed.strip_suffix('/').unwrap_or(typed)).map_err(|rule| {
-        ClientError::refused(format!("cannot {verb} {}", display_safe(typed)), Refusal::from(rule))
-    })
 }

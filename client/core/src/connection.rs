@@ -2,6 +2,7 @@
 //!
 //! The client sends nothing to a server before it trusts it, not even its own certificate.
 
+mod closed_port;
 mod dial;
 mod events;
 mod sign_in;
@@ -13,9 +14,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::reply::Welcome;
-use quiver_protocol::{ClientName, Secret};
+use quiver_protocol::{ClientName, Fingerprint, Secret};
 use quiver_transport::{Channel, Connection, Endpoint, Identity, IdentityError};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::address::ServerAddress;
@@ -25,12 +27,16 @@ use crate::folders::{FolderError, Folders};
 use crate::identity_store;
 use crate::journal::{Journal, UnfinishedFiles};
 use crate::known_servers::KnownServers;
+use crate::notice::Notice;
 use crate::reporter::Reporter;
 use crate::settings::ClientSettings;
-use dial::DialFailure;
+use dial::{DialFailure, DialLimits};
 pub(crate) use events::ServerEvents;
 use sign_in::GuestConnection;
 pub(crate) use trust::PinnedServer;
+
+/// How long dialling takes before the user is told.
+const NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// Creates sessions with one server. Holds the trusted key, the name and the password for all of them.
 #[derive(Debug)]
@@ -49,6 +55,11 @@ pub(crate) struct Connector {
     password_file: Option<PathBuf>,
     password: Option<Secret>,
     timeout: Duration,
+    one_shot: bool,
+    /// The end of the present attempt to connect. It is moved while a person answers a question.
+    deadline: Instant,
+    /// Whether the first session is being made, for which a person waits.
+    is_first: bool,
     pub(crate) reporter: Reporter,
     pub(crate) journal: Journal,
     pub(crate) unfinished: UnfinishedFiles,
@@ -100,10 +111,7 @@ impl Connector {
         Ok(Self {
             server: settings.server.clone(),
             certificate: settings.certificate.clone(),
-            known: match folders.state() {
-                Ok(state) => Ok(KnownServers::new(state.join("known_servers"))),
-                Err(why) => Err(why.clone()),
-            },
+            known: folders.known_servers().map_err(Clone::clone),
             pin: None,
             endpoint,
             identity: Arc::new(identity),
@@ -112,6 +120,9 @@ impl Connector {
             password_file: settings.password_file.clone(),
             password: None,
             timeout: settings.timeout,
+            one_shot: settings.one_shot,
+            deadline: Instant::now(),
+            is_first: false,
             reporter,
             journal: Journal::from_folders(folders),
             unfinished: UnfinishedFiles::default(),
@@ -136,6 +147,8 @@ impl Connector {
         if self.name.is_none() && !self.reporter.can_ask() {
             self.name = Some(sign_in::login_name()?);
         }
+        self.is_first = true;
+        self.restart_deadline();
         if self.pin.is_none() {
             self.pin = Some(self.establish_trust().await?);
         }
@@ -149,23 +162,44 @@ impl Connector {
     /// # Errors
     /// [`ClientError`], also if another client has taken the name in the meantime.
     pub(crate) async fn reconnect(&mut self) -> Result<Session, ClientError> {
+        self.is_first = false;
+        self.restart_deadline();
         let guest = GuestConnection::new(self.dial().await?);
         self.sign_in(guest, false).await
+    }
+
+    /// Gives the present attempt to connect its whole time again, as after a question.
+    fn restart_deadline(&mut self) {
+        self.deadline = Instant::now() + self.timeout;
     }
 
     /// Dials the trusted server.
     async fn dial(&self) -> Result<Connection, ClientError> {
         let pin = self.pin.as_ref();
-        let connection = dial::dial(
-            &self.endpoint,
-            &self.server,
-            Some(&self.identity),
-            pin.map(PinnedServer::fingerprint),
-        );
-        connection.await.map_err(|error| match (error, pin) {
+        let dialled = self.dial_with(Some(&self.identity), pin.map(PinnedServer::fingerprint));
+        dialled.await.map_err(|error| match (error, pin) {
             (DialFailure::Untrusted(why), Some(pin)) => pin.trust_error(&self.server, why).into(),
             (error, _) => self.dial_error(error),
         })
+    }
+
+    /// Dials the server. Says so if a person waits for the first session and it takes a while.
+    async fn dial_with(
+        &self,
+        identity: Option<&Arc<Identity>>,
+        pin: Option<Fingerprint>,
+    ) -> Result<Connection, DialFailure> {
+        let limits = DialLimits { deadline: self.deadline, heeds_refusals: self.is_first };
+        let dialling = dial::dial(&self.endpoint, &self.server, identity, pin, limits);
+        tokio::pin!(dialling);
+        if !self.is_first {
+            return dialling.await;
+        }
+        if let Ok(finished) = timeout(NOTICE_DELAY, &mut dialling).await {
+            return finished;
+        }
+        self.reporter.notify(Notice::Connecting { server: self.server.to_string() }).await;
+        dialling.await
     }
 
     fn dial_error(&self, error: DialFailure) -> ClientError {

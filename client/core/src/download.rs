@@ -1,6 +1,7 @@
 //! Downloads of named files, several at once. Every target is resolved before the first request to
 //! the server.
 
+mod destination;
 mod existing;
 mod file;
 mod tree;
@@ -11,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use quiver_protocol::text::display_safe;
-use quiver_protocol::{ClientName, FilePath, Refusal};
+use quiver_protocol::{ClientName, FilePath};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{ReplacePolicy, is_partial_name};
 
+use self::destination::{CheckedDestination, parse_source};
 pub(crate) use self::file::{DownloadContext, StreamTarget};
 pub(crate) use self::tree::OfferedTree;
 use self::tree::TreeDownload;
@@ -25,9 +26,7 @@ use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
-use crate::request::{
-    ConflictPolicy, Destination, DownloadRequest, ResumeRequest, TransferOptions,
-};
+use crate::request::{ConflictPolicy, DownloadRequest, ResumeRequest, TransferOptions};
 use crate::transfer_context::{NamedFiles, SameFile, TransferContext};
 use crate::tree::Pattern;
 
@@ -92,24 +91,23 @@ impl Download {
     /// [`ClientError`]: no request was sent to the server.
     pub(crate) fn prepare(request: DownloadRequest) -> Result<Self, ClientError> {
         let DownloadRequest { paths, destination, options } = request;
-        let is_tree = options.needs_plan() || paths.iter().any(|path| Pattern::has_wildcards(path));
-        let (folder, stream) = match destination {
-            Destination::Folder(folder) => (Some(folder), None),
-            Destination::Stream(stream) => (None, Some(StreamTarget::new(stream))),
-        };
+        let CheckedDestination { folder, stored_as, stream } =
+            CheckedDestination::check(destination, &paths)?;
+        // A file with a new name is a single one, so its path is no pattern.
+        let has_patterns = || paths.iter().any(|path| Pattern::has_wildcards(path));
+        let is_tree = options.needs_plan() || (stored_as.is_none() && has_patterns());
         if is_tree {
-            let tree = TreeDownload::prepare(&paths, folder.as_deref(), &options)?;
-            let selection = DownloadSelection::Tree(tree);
-            return Ok(Self { stream, ..Self::new(selection, options) });
+            let tree = TreeDownload::prepare(&paths, folder.as_deref(), stored_as, &options)?;
+            return Ok(Self { stream, ..Self::new(DownloadSelection::Tree(tree), options) });
         }
         let paths: Vec<FilePath> =
-            paths.iter().map(|typed| parse_path(typed)).collect::<Result<_, _>>()?;
+            paths.iter().map(|typed| parse_source(typed)).collect::<Result<_, _>>()?;
         let Some(output) = folder else {
             let item = |path| DownloadItem::new(path, DownloadTarget::Stream);
             let selection = DownloadSelection::Files(paths.into_iter().map(item).collect());
             return Ok(Self { stream, ..Self::new(selection, options) });
         };
-        let items = Self::resolve_targets(paths, &output, options.on_conflict)?;
+        let items = Self::resolve_targets(paths, &output, stored_as, options.on_conflict)?;
         Ok(Self::new(DownloadSelection::Files(items), options))
     }
 
@@ -134,6 +132,7 @@ impl Download {
     fn resolve_targets(
         paths: Vec<FilePath>,
         output: &Path,
+        stored_as: Option<String>,
         on_conflict: ConflictPolicy,
     ) -> Result<Vec<DownloadItem>, ClientError> {
         let mut names = HashSet::new();
@@ -147,7 +146,7 @@ impl Download {
         let replace = if replaces { ReplacePolicy::Existing } else { ReplacePolicy::Never };
         let mut items = Vec::new();
         for path in paths {
-            let name = path.file_name().to_owned();
+            let name = stored_as.clone().unwrap_or_else(|| path.file_name().to_owned());
             let shown_path =
                 if output == Path::new(".") { PathBuf::from(&name) } else { output.join(&name) };
             let has_target = target_exists(&folder, &name, &shown_path)?;
@@ -184,7 +183,8 @@ impl Download {
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
         let options = request.tree_options(tree);
-        let tree = TreeDownload::prepare(&tree.named, Some(&tree.folder), &options)?;
+        let (named, stored_as) = (&tree.named, tree.stored_as.clone());
+        let tree = TreeDownload::prepare(named, Some(&tree.folder), stored_as, &options)?;
         Ok(Self::new(DownloadSelection::Tree(tree), options))
     }
 
@@ -283,12 +283,6 @@ pub(crate) fn to_client_error(item: &DownloadItem, error: GetError) -> ClientErr
             ClientError::Get { path, source, streamed: matches!(target, DownloadTarget::Stream) }
         }
     }
-}
-
-fn parse_path(typed: &str) -> Result<FilePath, ClientError> {
-    FilePath::parse(typed).map_err(|rule| {
-        ClientError::refused(format!("cannot get {}", display_safe(typed)), Refusal::from(rule))
-    })
 }
 
 impl DownloadItem {

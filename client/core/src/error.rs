@@ -135,6 +135,16 @@ pub enum ClientError {
         /// What failed.
         what: String,
     },
+    /// The folder of the server that a file was to be stored in is missing, or no folder.
+    #[error("cannot put {} into {}: {refusal}", display_safe(path), display_safe(folder))]
+    ServerFolder {
+        /// The local file as the user typed it.
+        path: String,
+        /// The folder on the server.
+        folder: String,
+        /// The server's refusal, with a text about the folder.
+        refusal: Refusal,
+    },
     /// The folder to create exists.
     #[error("cannot make {}: it already exists", display_safe(path))]
     FolderExists {
@@ -145,6 +155,14 @@ pub enum ClientError {
     #[error("cannot store {}: {source}", display_path(path))]
     Target {
         /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The folder that a download is to be stored in is missing, or no folder.
+    #[error("cannot store {}: {source}", display_path(path))]
+    OutputFolder {
+        /// The path.
         path: PathBuf,
         /// The system's error.
         source: io::Error,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use quiver_protocol::text::display_path;
 use thiserror::Error;
 
+use crate::known_servers::KnownServers;
 use crate::unix;
 
 /// The program's folders. None of them needs to exist.
@@ -102,6 +103,14 @@ impl Folders {
     /// [`FolderError`].
     pub fn state(&self) -> Result<&Path, &FolderError> {
         self.state.as_deref()
+    }
+
+    /// The file of servers that the user has confirmed, which need not exist.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn known_servers(&self) -> Result<KnownServers, &FolderError> {
+        Ok(KnownServers::new(self.state()?.join("known_servers")))
     }
 
     /// The folder for what can be lost: content that a browser has handed over.

@@ -1,4 +1,5 @@
-//! The file of servers that the user has confirmed, one on each line: `host:port fingerprint`.
+//! The file of servers that the user has confirmed, one on each line: `host:port fingerprint time`. Lines of earlier
+//! versions have no time.
 //!
 //! Handles files only, no connections and no terminals. An invalid line is an error and does not make its server
 //! unknown: an attacker would want the user to be asked again.
@@ -7,8 +8,9 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use quiver_protocol::Fingerprint;
+use chrono::{DateTime, SubsecRound as _, Utc};
 use quiver_protocol::text::display_path;
+use quiver_protocol::{Fingerprint, Timestamp};
 use quiver_transfer::file_system::{self, FileLock, sync_file};
 use thiserror::Error;
 
@@ -28,6 +30,18 @@ pub struct KnownServer {
     pub fingerprint: Fingerprint,
     /// Its line in the file, from 1.
     pub line: usize,
+}
+
+/// A line of the file, for a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfirmedServer {
+    /// The server.
+    pub address: ServerAddress,
+    /// The fingerprint of its key.
+    pub fingerprint: Fingerprint,
+    /// When the user confirmed it; `None` if an earlier version has written the line.
+    pub since: Option<Timestamp>,
+    line: usize,
 }
 
 /// Why the file of known servers cannot be used.
@@ -50,7 +64,7 @@ pub enum KnownServersError {
         source: io::Error,
     },
     /// A line is invalid.
-    #[error("{}, line {line}: expected `host:port fingerprint`", display_path(.path))]
+    #[error("{}, line {line}: expected `host:port fingerprint time`", display_path(.path))]
     Line {
         /// The file.
         path: PathBuf,
@@ -80,7 +94,15 @@ impl KnownServers {
         &self,
         server: &ServerAddress,
     ) -> Result<Option<KnownServer>, KnownServersError> {
-        self.find(&self.read()?, server)
+        Ok(find(&self.parse(&self.read()?)?, server))
+    }
+
+    /// All servers, in the order of the file.
+    ///
+    /// # Errors
+    /// [`KnownServersError`], also for an invalid line.
+    pub fn list(&self) -> Result<Vec<ConfirmedServer>, KnownServersError> {
+        self.parse(&self.read()?)
     }
 
     /// Adds a server, unless the file has one with this address, and returns the entry of the file. Of two clients
@@ -92,41 +114,59 @@ impl KnownServers {
         &self,
         server: &ServerAddress,
         fingerprint: Fingerprint,
+        now: DateTime<Utc>,
     ) -> Result<KnownServer, KnownServersError> {
         let failed = |source| KnownServersError::Write { path: self.path.clone(), source };
         let _lock = self.lock().map_err(failed)?;
         let mut text = self.read()?;
-        if let Some(known) = self.find(&text, server)? {
+        if let Some(known) = find(&self.parse(&text)?, server) {
             return Ok(known);
         }
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text.push_str(&format!("{server} {fingerprint}\n"));
+        text.push_str(&format!("{server} {fingerprint} {}\n", Timestamp(now.trunc_subsecs(0))));
         self.replace(&text).map_err(failed)?;
         Ok(KnownServer { fingerprint, line: text.lines().count() })
     }
 
-    fn find(
-        &self,
-        text: &str,
-        server: &ServerAddress,
-    ) -> Result<Option<KnownServer>, KnownServersError> {
-        let mut found = None;
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
+    /// Removes all lines of a server, and keeps the others as they are. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`KnownServersError`]; the file is then unchanged.
+    pub fn forget(&self, server: &ServerAddress) -> Result<bool, KnownServersError> {
+        // A missing file, or one that cannot be written, needs no lock to be found without that server.
+        if self.look_up(server)?.is_none() {
+            return Ok(false);
+        }
+        let failed = |source| KnownServersError::Write { path: self.path.clone(), source };
+        let _lock = self.lock().map_err(failed)?;
+        let text = self.read()?;
+        let confirmed = self.parse(&text)?;
+        let is_kept = |line| !confirmed.iter().any(|it| it.line == line && it.address == *server);
+        let lines = text.split_inclusive('\n').enumerate();
+        let kept: String =
+            lines.filter(|(index, _)| is_kept(index + 1)).map(|(_, line)| line).collect();
+        let has_removed = kept.len() < text.len();
+        if has_removed {
+            self.replace(&kept).map_err(failed)?;
+        }
+        Ok(has_removed)
+    }
+
+    fn parse(&self, text: &str) -> Result<Vec<ConfirmedServer>, KnownServersError> {
+        let mut confirmed = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words.first().is_none_or(|word| word.starts_with('#')) {
                 continue;
             }
-            let invalid = || KnownServersError::Line { path: self.path.clone(), line: number + 1 };
-            let (host, fingerprint) = line.split_once(char::is_whitespace).ok_or_else(invalid)?;
-            let address: ServerAddress = host.parse().map_err(|_| invalid())?;
-            let fingerprint = Fingerprint::parse(fingerprint.trim()).ok_or_else(invalid)?;
-            if address == *server && found.is_none() {
-                found = Some(KnownServer { fingerprint, line: number + 1 });
-            }
+            let line = index + 1;
+            let server = parse_line(&words, line)
+                .ok_or_else(|| KnownServersError::Line { path: self.path.clone(), line })?;
+            confirmed.push(server);
         }
-        Ok(found)
+        Ok(confirmed)
     }
 
     fn read(&self) -> Result<String, KnownServersError> {
@@ -167,12 +207,33 @@ impl KnownServers {
     }
 }
 
+/// Parses the words of a line.
+fn parse_line(words: &[&str], line: usize) -> Option<ConfirmedServer> {
+    let (address, fingerprint, since) = match words {
+        [address, fingerprint] => (address, fingerprint, None),
+        [address, fingerprint, since] => {
+            let since = DateTime::parse_from_rfc3339(since).ok()?.with_timezone(&Utc);
+            (address, fingerprint, Some(Timestamp(since)))
+        }
+        _ => return None,
+    };
+    let (address, fingerprint) = (address.parse().ok()?, Fingerprint::parse(fingerprint)?);
+    Some(ConfirmedServer { address, fingerprint, since, line })
+}
+
+/// The first line of a server.
+fn find(confirmed: &[ConfirmedServer], server: &ServerAddress) -> Option<KnownServer> {
+    let found = confirmed.iter().find(|confirmed| confirmed.address == *server)?;
+    Some(KnownServer { fingerprint: found.fingerprint, line: found.line })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ONE: Fingerprint = Fingerprint([1; 32]);
     const TWO: Fingerprint = Fingerprint([2; 32]);
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     fn new_file() -> (tempfile::TempDir, KnownServers) {
         let folder = tempfile::tempdir().unwrap();
@@ -189,8 +250,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let (_folder, known) = new_file();
         assert_eq!(known.look_up(&server("a")).unwrap(), None);
-        known.remember(&server("a"), ONE).unwrap();
-        known.remember(&server("[::1]:5"), TWO).unwrap();
+        known.remember(&server("a"), ONE, NOW).unwrap();
+        known.remember(&server("[::1]:5"), TWO, NOW).unwrap();
         assert_eq!(
             known.look_up(&server("A:4433")).unwrap(),
             Some(KnownServer { fingerprint: ONE, line: 1 })
@@ -203,8 +264,8 @@ mod tests {
     #[test]
     fn the_first_entry_of_a_server_is_kept() {
         let (_folder, known) = new_file();
-        known.remember(&server("a"), ONE).unwrap();
-        let entry = known.remember(&server("a"), TWO).unwrap();
+        known.remember(&server("a"), ONE, NOW).unwrap();
+        let entry = known.remember(&server("a"), TWO, NOW).unwrap();
         assert_eq!(entry, KnownServer { fingerprint: ONE, line: 1 });
         assert_eq!(fs::read_to_string(known.path()).unwrap().lines().count(), 1);
     }
@@ -214,11 +275,48 @@ mod tests {
         let (_folder, known) = new_file();
         fs::create_dir_all(known.path().parent().unwrap()).unwrap();
         fs::write(known.path(), format!("# the lab\n\n  b:1   {ONE}")).unwrap();
-        assert_eq!(known.remember(&server("a"), TWO).unwrap().line, 4);
+        assert_eq!(known.remember(&server("a"), TWO, NOW).unwrap().line, 4);
         assert_eq!(
             known.look_up(&server("b:1")).unwrap(),
             Some(KnownServer { fingerprint: ONE, line: 3 })
         );
+    }
+
+    #[test]
+    fn servers_are_listed_with_the_time_of_their_confirmation() {
+        let (_folder, known) = new_file();
+        assert_eq!(known.list().unwrap(), []);
+        fs::create_dir_all(known.path().parent().unwrap()).unwrap();
+        fs::write(known.path(), format!("# the lab\nold:1 {ONE}\n")).unwrap();
+        known.remember(&server("new"), TWO, NOW).unwrap();
+        let text = fs::read_to_string(known.path()).unwrap();
+        assert!(text.ends_with(&format!("\nnew:4433 {TWO} 1970-01-01T00:00:00Z\n")), "{text}");
+        let listed: Vec<_> = known
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|it| (it.address.to_string(), it.since))
+            .collect();
+        assert_eq!(
+            listed,
+            [("old:1".to_owned(), None), ("new:4433".to_owned(), Some(Timestamp(NOW)))]
+        );
+    }
+
+    #[test]
+    fn a_forgotten_server_takes_no_other_line_with_it() {
+        let (_folder, known) = new_file();
+        assert!(!known.forget(&server("a")).unwrap());
+        assert!(!known.path().exists());
+        fs::create_dir_all(known.path().parent().unwrap()).unwrap();
+        fs::write(known.path(), format!("# the lab\na {ONE}\nb {TWO}\n\na:4433 {TWO}\n# end"))
+            .unwrap();
+        assert!(known.forget(&server("a")).unwrap());
+        assert_eq!(
+            fs::read_to_string(known.path()).unwrap(),
+            format!("# the lab\nb {TWO}\n\n# end")
+        );
+        assert!(!known.forget(&server("a")).unwrap());
     }
 
     #[test]
@@ -229,7 +327,7 @@ mod tests {
             fs::write(known.path(), format!("a:4433 {ONE}\n{bad}\n")).unwrap();
             let error = known.look_up(&server("a")).unwrap_err();
             assert!(error.to_string().contains("known_servers, line 2: "), "{error}");
-            assert!(known.remember(&server("b"), TWO).is_err());
+            assert!(known.remember(&server("b"), TWO, NOW).is_err());
         }
     }
 
@@ -240,7 +338,7 @@ mod tests {
             for number in 1..=16 {
                 let known = &known;
                 scope.spawn(move || {
-                    known.remember(&server(&format!("host:{number}")), ONE).unwrap();
+                    known.remember(&server(&format!("host:{number}")), ONE, NOW).unwrap();
                 });
             }
         });

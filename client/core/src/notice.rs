@@ -9,6 +9,11 @@ use quiver_transfer::file_system::UnsetAttributes;
 /// A notice.
 #[derive(Debug, Clone)]
 pub enum Notice {
+    /// The client still dials the server, for the first session of this run.
+    Connecting {
+        /// The server.
+        server: String,
+    },
     /// The user has confirmed the server's fingerprint, and it cannot be remembered.
     ServerNotRemembered {
         /// The server.

@@ -14,7 +14,7 @@ pub struct QuestionId(pub u64);
 /// A question to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Whether to trust an unknown server. Answered by [`Answer::Trust`].
+    /// Whether to trust an unknown server. Answered by [`Answer::Trust`] or [`Answer::Fingerprint`].
     Trust {
         /// The server.
         server: String,
@@ -79,6 +79,8 @@ pub enum Question {
 pub enum Answer {
     /// Whether the server is trusted.
     Trust(bool),
+    /// The fingerprint that the server must have.
+    Fingerprint(Fingerprint),
     /// The name, not validated.
     Name(String),
     /// The password.
@@ -112,7 +114,7 @@ impl Answer {
     pub(crate) fn matches(&self, question: &Question) -> bool {
         matches!(
             (self, question),
-            (Self::Trust(_), Question::Trust { .. })
+            (Self::Trust(_) | Self::Fingerprint(_), Question::Trust { .. })
                 | (Self::Name(_), Question::Name)
                 | (Self::Password(_), Question::Password)
                 | (Self::Replace(_), Question::Replace { .. })

@@ -1,4 +1,5 @@
-//! Publishes events and asks questions, for the client or for one transfer. Contains no texts for users.
+//! Publishes events and asks questions, for the client or for one transfer, and notes the names that it sees. Contains no
+//! texts for users.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::event::{ConnectionState, EventHub, EventKind};
 use crate::notice::Notice;
 use crate::question::{Answer, Question};
 use crate::questions::Questions;
+use crate::seen_names::SeenNames;
 use crate::transfers::{Transfer, TransferEvent, TransferState};
 
 /// Publishes events and asks questions. Cheap to clone.
@@ -20,6 +22,7 @@ pub(crate) struct Reporter {
     hub: EventHub,
     questions: Questions,
     connection: Arc<Mutex<ConnectionState>>,
+    seen_names: SeenNames,
     /// The transfer that events are about; `None` for the client.
     transfer: Option<Arc<Transfer>>,
     /// Whether this run has published that attributes could not be set. If one file fails, all do.
@@ -31,8 +34,15 @@ impl Reporter {
         hub: EventHub,
         questions: Questions,
         connection: Arc<Mutex<ConnectionState>>,
+        seen_names: SeenNames,
     ) -> Self {
-        Self { hub, questions, connection, transfer: None, has_warned: Arc::default() }
+        let has_warned = Arc::default();
+        Self { hub, questions, connection, seen_names, transfer: None, has_warned }
+    }
+
+    /// The names that were seen on servers.
+    pub(crate) fn seen_names(&self) -> &SeenNames {
+        &self.seen_names
     }
 
     /// A reporter for one transfer.

@@ -103,6 +103,13 @@ pub struct DownloadRequest {
 pub enum Destination {
     /// An existing folder. Each file gets the last part of its path as its name.
     Folder(PathBuf),
+    /// An existing folder, and a new name for the only file or folder that is downloaded.
+    Renamed {
+        /// The folder.
+        folder: PathBuf,
+        /// The name.
+        name: String,
+    },
     /// A stream that gets the files one after the other. Each file is verified after it was written.
     Stream(Box<dyn Write + Send>),
 }
@@ -213,6 +220,9 @@ impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(folder) => f.debug_tuple("Folder").field(folder).finish(),
+            Self::Renamed { folder, name } => {
+                f.debug_tuple("Renamed").field(folder).field(name).finish()
+            }
             Self::Stream(_) => f.write_str("Stream"),
         }
     }

@@ -8,7 +8,7 @@ use quiver_protocol::ClientName;
 
 use crate::address::ServerAddress;
 
-/// Timeout of connecting, over all addresses and attempts.
+/// Timeout of dialling all addresses of a server, and of its answer to a hello.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Settings of a client.
@@ -23,10 +23,12 @@ pub struct ClientSettings {
     pub name: Option<ClientName>,
     /// The file with the password. If absent, the client asks for it when the server requires one.
     pub password_file: Option<PathBuf>,
-    /// Idle timeout of the server within a command.
+    /// Idle timeout of the server within a command, and timeout of connecting as a whole.
     pub timeout: Duration,
     /// Which paths connections with other clients use.
     pub paths: PathPolicy,
+    /// Whether this client only runs one command. The server then remembers it for a shorter time.
+    pub one_shot: bool,
 }
 
 /// Which paths connections with other clients use.

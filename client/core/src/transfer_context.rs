@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use crate::error::ClientError;
 use crate::journal::{Journal, UnfinishedFiles, UnfinishedShare};
 use crate::outcomes::Outcomes;
-use crate::progress::{ProgressMeter, TotalProgressMeter};
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
@@ -30,8 +29,8 @@ pub(crate) struct TransferContext {
     pub(crate) unfinished: UnfinishedFiles,
     /// Whether each file is reported.
     pub(crate) reports_files: bool,
-    /// The progress of all files, if they share one.
-    pub(crate) total: Option<TotalProgressMeter>,
+    /// Whether the files are those of a tree, whose plan has their sizes.
+    is_tree: bool,
     /// How long to try to reconnect after a lost connection.
     pub(crate) retry_for: Duration,
     /// Whether the transfer has a single file.
@@ -84,7 +83,7 @@ impl TransferContext {
             journal,
             unfinished,
             reports_files: !is_tree || options.report_files,
-            total: None,
+            is_tree,
             retry_for: options.retry_for,
             is_single_file: file_count == 1,
             throughput: Arc::new(Mutex::new(ThroughputMeter::with_limit(options.rate_limit))),
@@ -114,7 +113,10 @@ impl TransferContext {
         for error in not_replaced {
             outcomes.add_failure(error).await;
         }
-        let add = |item: T| (self.add_file(display_names(&item)), item);
+        let add = |item: T| {
+            let (path, target) = display_names(&item);
+            (self.add_file(path.clone(), target), path, item)
+        };
         let items: Vec<_> = items.into_iter().map(add).collect();
         if let Some(transfer) = self.reporter.transfer() {
             transfer.counters.set_files(items.len() as u64);
@@ -126,9 +128,10 @@ impl TransferContext {
             self.reporter.report(event).await;
         }
         self.reporter.set_phase(TransferState::Running).await;
-        let transfer_one = |(number, item): (u64, T)| {
+        let transfer_one = |(number, path, item): (u64, FilePath, T)| {
             let (context, work) = (self.clone(), work(item));
             async move {
+                context.set_current_file(path);
                 let done = work.await;
                 context.finish_file(number, done.as_ref().copied());
                 done.map(drop)
@@ -140,7 +143,7 @@ impl TransferContext {
     }
 
     /// Adds a file to the transfer's list. Returns its number there.
-    fn add_file(&self, (path, target): (FilePath, String)) -> u64 {
+    fn add_file(&self, path: FilePath, target: String) -> u64 {
         self.reporter.transfer().map_or(0, |transfer| transfer.files.add(path, target))
     }
 
@@ -151,25 +154,17 @@ impl TransferContext {
         }
     }
 
-    /// Starts the progress of one file, of which `offset` bytes exist already.
-    pub(crate) async fn meter(
-        &self,
-        path: &FilePath,
-        size: Option<u64>,
-        offset: u64,
-    ) -> ProgressMeter {
-        if let Some(total) = &self.total {
-            return total.file(offset);
+    /// Sets the file that was started last.
+    pub(crate) fn set_current_file(&self, path: FilePath) {
+        if let Some(transfer) = self.reporter.transfer() {
+            transfer.set_current_file(path);
         }
-        let (meter, progress) = ProgressMeter::new(path.as_str(), size, offset);
-        self.reporter.report(TransferEvent::Started(progress)).await;
-        meter
     }
 
     /// Adds the size of a file to the total, once per file. The total of a tree is known from its
     /// plan.
     pub(crate) fn add_bytes(&self, size: u64) {
-        if let Some(transfer) = self.reporter.transfer().filter(|_| self.total.is_none()) {
+        if let Some(transfer) = self.reporter.transfer().filter(|_| !self.is_tree) {
             transfer.counters.add_bytes(size);
         }
     }

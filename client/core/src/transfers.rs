@@ -4,6 +4,7 @@ mod control;
 mod counters;
 mod files;
 mod planned;
+mod rate_estimator;
 mod status;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use parking_lot::Mutex;
-use quiver_protocol::Timestamp;
+use quiver_protocol::{FilePath, Timestamp};
 use quiver_transfer::TransferBottleneck;
 use tokio::sync::watch;
 
@@ -51,6 +52,8 @@ pub(crate) struct Transfer {
     pub(crate) control: TransferControl,
     pub(crate) counters: TransferCounters,
     pub(crate) files: TransferFiles,
+    /// The path of the file that was started last.
+    current_file: Mutex<Option<FilePath>>,
     /// Absolute paths of its target files.
     targets: Mutex<Vec<PathBuf>>,
     state: Mutex<LifecycleState>,
@@ -106,6 +109,7 @@ impl Transfers {
             control: TransferControl::new(!is_streamed),
             counters: TransferCounters::default(),
             files: TransferFiles::default(),
+            current_file: Mutex::default(),
             targets: Mutex::default(),
             state: Mutex::new(LifecycleState {
                 phase: TransferState::Planning,
@@ -166,7 +170,9 @@ impl Transfer {
         let (error, limited_by, ended) = (state.error.clone(), state.limited_by, state.ended);
         let state = self.visible_state(state.phase);
         let is_moving = !state.is_over() && state != TransferState::Paused;
-        let counters = &self.counters;
+        let (counters, files_failed) = (&self.counters, self.files.failed_count());
+        let bytes = counters.bytes(files_failed);
+        let rate = counters.rate().filter(|_| is_moving);
         TransferStatus {
             id: self.id,
             direction: self.direction,
@@ -178,16 +184,22 @@ impl Transfer {
             ended,
             files: counters.files(),
             files_done: counters.files_done(),
-            files_failed: self.files.failed_count(),
-            bytes: counters.bytes(),
+            files_failed,
+            current_file: self.current_file.lock().clone(),
+            bytes,
             sent: counters.sent(),
             received: counters.received(),
             verified: counters.verified(),
-            rate: counters.rate().filter(|_| is_moving),
-            time_left: counters.time_left().filter(|_| is_moving),
+            rate,
+            time_left: counters.time_left(bytes, rate),
             limited_by,
             error,
         }
+    }
+
+    /// Sets the file that was started last.
+    pub(crate) fn set_current_file(&self, path: FilePath) {
+        *self.current_file.lock() = Some(path);
     }
 
     pub(crate) fn set_targets(&self, targets: Vec<PathBuf>) {

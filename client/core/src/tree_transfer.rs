@@ -29,7 +29,6 @@ pub(crate) use self::not_served::left_out_of;
 pub(crate) use self::pattern_filter::Matches;
 use crate::error::ClientError;
 use crate::journal::{self, Direction, JournalEntry, TransferSubject};
-use crate::progress::TotalProgressMeter;
 use crate::reconnecting::ReconnectingSession;
 use crate::transfer_context::TransferContext;
 use crate::transfers::PlannedCopy;
@@ -53,9 +52,6 @@ pub(crate) const MAX_COPIES: u32 = 1000;
 pub(crate) trait TransferOperations: Clone + Send + Sync + 'static {
     /// Returns the state shared by all files.
     fn context(&self) -> &TransferContext;
-
-    /// Sets the progress meter for all files.
-    fn set_total(&mut self, total: TotalProgressMeter);
 
     /// Returns a file's path on the server.
     fn server_path<'a>(&self, file: &'a PlanItem) -> &'a FilePath;

@@ -19,7 +19,7 @@ pub(crate) use self::file::UploadContext;
 use self::pipe::PipeInput;
 use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
-use crate::exchange::{PutError, parse_folder};
+use crate::exchange::PutError;
 use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
 use crate::reconnecting::ReconnectingSession;
@@ -27,6 +27,7 @@ use crate::reporter::Reporter;
 use crate::request::{ResumeRequest, TransferOptions, UploadContent, UploadRequest};
 use crate::transfer_context::{NamedFiles, SameFile, TransferContext};
 use crate::tree::SourceRoot;
+use crate::typed_path::parse_folder;
 use crate::unix;
 
 /// Follows the number of failed files in the error text.
@@ -280,6 +281,11 @@ pub(crate) fn to_client_error(item: &UploadItem, error: PutError) -> ClientError
         (PutError::Source(source), UploadSource::Stream) => {
             ClientError::Source { path: "standard input".into(), source }
         }
+        (PutError::Stream(StreamError::Refused(refusal)), from)
+            if let Some((folder, refusal)) = folder_refusal(&item.path, &refusal) =>
+        {
+            ClientError::ServerFolder { path: from.display_name(), folder, refusal }
+        }
         (source, from) => ClientError::Put { path: from.display_name(), source },
     }
 }
@@ -291,6 +297,17 @@ pub(crate) fn is_exists_refusal(failure: &ClientError) -> bool {
         ClientError::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. }
             if refusal.code == RefusalCode::Exists
     )
+}
+
+/// The folder of an upload, and a refusal that concerns it and not the file.
+fn folder_refusal(path: &FilePath, refusal: &Refusal) -> Option<(String, Refusal)> {
+    let why = match refusal.code {
+        RefusalCode::NotFound => "the server has no such folder",
+        RefusalCode::NotAFolder => "it is not a folder of the server",
+        _ => return None,
+    };
+    let (folder, _) = path.as_str().rsplit_once('/')?;
+    Some((folder.to_owned(), Refusal::new(refusal.code, why)))
 }
 
 impl UploadSource {

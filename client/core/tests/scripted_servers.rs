@@ -90,7 +90,7 @@ async fn the_client_rejects_a_server_with_another_key() {
 
     let settings = ClientSettings { certificate: None, ..server.settings() };
     let known = KnownServers::new(server.folders().state().unwrap().join("known_servers"));
-    known.remember(&settings.server, other.fingerprint()).unwrap();
+    known.remember(&settings.server, other.fingerprint(), chrono::Utc::now()).unwrap();
     let failure = server.connect(&settings).await.unwrap_err();
     assert_eq!(failure.code(), ErrorCode::Untrusted);
     assert!(format!("{failure:?}").contains("line: 1"), "{failure:?}");
@@ -104,7 +104,7 @@ async fn the_client_trusts_a_remembered_server() {
     });
     let settings = ClientSettings { certificate: None, ..server.settings() };
     let known = KnownServers::new(server.folders().state().unwrap().join("known_servers"));
-    known.remember(&settings.server, server.identity.fingerprint()).unwrap();
+    known.remember(&settings.server, server.identity.fingerprint(), chrono::Utc::now()).unwrap();
     server.connect(&settings).await.unwrap();
 }
 

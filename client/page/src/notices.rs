@@ -20,7 +20,8 @@ pub(crate) fn text(notice: &Notice) -> Option<String> {
         }
         Notice::KeptBoth { kept, stored } => format!("{kept} is kept, the new file is {stored}"),
         Notice::AlreadyRunning { transfer } => format!("{transfer} is running in another process"),
-        Notice::Reconnecting { .. }
+        Notice::Connecting { .. }
+        | Notice::Reconnecting { .. }
         | Notice::HashingPrefix { .. }
         | Notice::Resuming { .. }
         | Notice::StartingOver { .. }

@@ -194,6 +194,7 @@ mod tests {
             password_file: None,
             timeout: Duration::from_secs(1),
             paths: quiver_client::settings::PathPolicy::Any,
+            one_shot: false,
         };
         let settings = |server: &str, name: &str, certificate: &str| {
             let certificate = Some(certificate.to_owned());

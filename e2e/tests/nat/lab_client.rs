@@ -61,6 +61,7 @@ impl LabClient {
             password_file: None,
             timeout: TIMEOUT,
             paths,
+            one_shot: false,
         };
         let (started, ready) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();

@@ -290,7 +290,7 @@ async fn the_server_logs_a_delivery_only_after_a_valid_received() {
             _ => content.into_stream().abandon(),
         }
         if name == "correct" {
-            server.log().wait_for("delivered correct (7 bytes) to Client 1: Ron").await;
+            server.log().wait_for("delivered correct (7 B) to Client 1: Ron").await;
         } else {
             undelivered += 1;
             server.log().wait_for(&format!("not delivered: {name} to Client 1: Ron")).await;

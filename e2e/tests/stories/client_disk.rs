@@ -93,7 +93,16 @@ async fn a_get_into_a_missing_folder_or_a_file_names_the_path() {
             "error: cannot store missing: No such file or directory\n\
             hint: make that folder first, or name another one\n",
         ),
-        ("file", "error: cannot store file: Not a directory\n"),
+        (
+            "missing.txt",
+            "error: cannot store missing.txt: No such file or directory\n\
+            hint: get FILE --as missing.txt stores a single file under that name\n",
+        ),
+        (
+            "file",
+            "error: cannot store file: Not a directory\n\
+            hint: get FILE --as file stores a single file under that name\n",
+        ),
     ] {
         let output = home.quiver_as(&server, "Ron", ["get", "a", "-o", folder]).run().await;
         assert_eq!(output.expect(8).stderr, why);
@@ -124,7 +133,7 @@ async fn commands_fail_if_standard_output_is_full() {
         assert!(output.stderr.contains(why), "{arguments:?}: {}", output.stderr);
     }
     server.log().wait_for("not delivered: a to Client 4: Ron").await;
-    assert_eq!(server.log().count("delivered a (7 bytes) to Client 4"), 0);
+    assert_eq!(server.log().count("delivered a (7 B) to Client 4"), 0);
 }
 
 #[tokio::test]
@@ -140,7 +149,7 @@ async fn a_closed_output_pipe_causes_no_error_message() {
         let process = Process::start_with_stdio(&mut command);
         drop(command);
         let output = finish(process).await;
-        assert_eq!(output.code(), 1, "{arguments:?}: {}", output.stderr);
+        assert_eq!(output.code(), 141, "{arguments:?}: {}", output.stderr);
         assert_eq!(output.stderr, "", "{arguments:?}");
     }
 }

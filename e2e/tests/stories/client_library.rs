@@ -40,6 +40,7 @@ fn client(server: &Server, home: &Home) -> Client {
         password_file: None,
         timeout: TIMEOUT,
         paths: PathPolicy::default(),
+        one_shot: false,
     };
     let folders = Folders::at(folder("config"), folder("data"), folder("state"));
     Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap()

@@ -19,7 +19,7 @@ async fn a_person_at_the_prompt_gets_messages_and_accepts_an_offer() {
     ron.terminal.wait_for("[Ben] hello\\u{1b}[2J");
 
     let answer = async {
-        let offered = "Ben offers 2 files (13 bytes): a.txt (12 bytes), photos/ (1 byte).";
+        let offered = "Ben offers 2 files (13 B): a.txt (12 B), photos/ (1 B).";
         ron.terminal.wait_for(&format!("{offered} /accept 1 or /decline 1"));
         // Without a slash it is a message to the server.
         assert_eq!(ron.enter("accept 1"), "Server: accept 1 ACK");
@@ -29,8 +29,8 @@ async fn a_person_at_the_prompt_gets_messages_and_accepts_an_offer() {
     let send = ben(&["send", "Ron", "a.txt", "photos"]);
     let (sent, ()) = tokio::join!(send.run(), answer);
     let stderr = &sent.expect(0).stderr;
-    assert!(stderr.starts_with("Offering 2 files (13 bytes) to Ron.\n"), "{stderr}");
-    assert!(stderr.ends_with("Ron has stored 2 files (13 bytes).\n"), "{stderr}");
+    assert!(stderr.starts_with("Offering 2 files (13 B) to Ron.\n"), "{stderr}");
+    assert!(stderr.ends_with("Ron has stored 2 files (13 B).\n"), "{stderr}");
     assert_eq!(fs::read_to_string(homes[0].file("a.txt")).unwrap(), "twelve bytes");
     assert_eq!(fs::read_to_string(homes[0].file("photos/b")).unwrap(), "b");
     ron.exit();

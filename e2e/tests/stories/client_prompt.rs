@@ -84,7 +84,7 @@ Connection closed.";
         "connection from 127.0.0.1:",
         "Client connected as Client 2: Ron",
         "client count: 3 of 3",
-        "delivered secret.txt (20 bytes) to Client 2: Ron",
+        "delivered secret.txt (20 B) to Client 2: Ron",
         "Client 2: Ron has disconnected",
         "client count: 0 of 3",
     ] {

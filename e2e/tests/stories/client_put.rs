@@ -12,6 +12,7 @@ use quiver_e2e::process::{Process, ProgramOutput, Signal};
 use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::random::Random;
 use quiver_e2e::{Home, PromptUser, Server, TIMEOUT};
+use quiver_protocol::units;
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -35,8 +36,8 @@ async fn put_stores_files_of_every_size_unchanged() {
         fs::write(home.file(&name), random.bytes(size)).unwrap();
         let output = put(&home, &server, &[&name]).await;
         assert_eq!(output.expect(0).stdout, "");
-        let unit = if size == 1 { "byte" } else { "bytes" };
-        let expected = format!("{name}: {size} {unit} stored and verified\n");
+        let shown = units::bytes(size as u64);
+        let expected = format!("{name}: {shown} stored and verified\n");
         assert!(output.stderr.starts_with(&expected), "{}", output.stderr);
         let (local, remote) = (fs::read(home.file(&name)), fs::read(server.files().join(&name)));
         assert!(local.unwrap() == remote.unwrap(), "{name}");
@@ -64,7 +65,7 @@ async fn put_stores_unusual_file_names_and_refuses_a_long_one() {
     assert_eq!(fs::read_to_string(server.files().join("-rf")).unwrap(), "-rf");
     let name = format!("{long}x");
     let output = put(&home, &server, &["--as", &name, "--", "-rf"]).await;
-    assert!(output.expect(7).stderr.contains("longer than 255 bytes"), "{}", output.stderr);
+    assert!(output.expect(2).stderr.contains("longer than 255 bytes"), "{}", output.stderr);
     assert_eq!(server.stored_names(), ["-rf", "notes"]);
 }
 

@@ -119,7 +119,7 @@ async fn the_client_accepts_the_valid_response_of_a_server() {
     let server = server_for("put", valid_response([progress_reply(14, 5), progress_reply(14, 14)]));
     let home = home();
     let output = run(&home, &server, &["put", "a.txt"]).await;
-    assert_eq!(output.expect(0).stderr, "a.txt: 14 bytes stored and verified\n");
+    assert_eq!(output.expect(0).stderr, "a.txt: 14 B stored and verified\n");
     let output = run(&home, &server, &["put", "a.txt", "--json", "--quiet"]).await;
     let object: Value = serde_json::from_str(&output.expect(0).stdout).unwrap();
     for counter in ["size", "sent", "received", "verified"] {
@@ -313,17 +313,19 @@ async fn the_client_refuses_invalid_arguments_before_it_connects() {
     fs::create_dir(home.file("folder")).unwrap();
     fs::write(home.file("nul"), "").unwrap();
     for (arguments, code, why) in [
-        (&["put", "missing"][..], 8, "cannot read missing: No such file or directory"),
-        (&["put", "folder"], 8, "cannot put folder: it is a folder"),
-        (&["put", "/dev/null"], 8, "cannot put /dev/null: it is a device"),
-        (&["put", "nul"], 7, "reserved device name"),
-        (&["put", "a.txt", "--to", "../x"], 7, "not allowed"),
+        (&["put", "missing"][..], 7, "cannot read missing: No such file or directory"),
+        (&["put", "folder"], 7, "cannot put folder: it is a folder"),
+        (&["put", "/dev/null"], 7, "cannot put /dev/null: it is a device"),
+        (&["put", "nul"], 2, "reserved device name"),
+        (&["put", "a.txt", "--to", "../x"], 2, "not allowed"),
         (&["put", "a.txt", "./a.txt"], 2, "two files would be stored as a.txt"),
         (&["put", "-", "a.txt", "--as", "b"], 2, "cannot be stored by one command"),
         (&["put", "-"], 2, "has no name"),
         (&["put", "a.txt", "--limit", "soon"], 2, "expected a rate"),
         (&["rm", "a.txt"], 2, "rm asks for confirmation"),
-        (&["rm", "../a.txt", "--yes"], 7, "not allowed"),
+        (&["rm", "../a.txt", "--yes"], 2, "not allowed"),
+        (&["rm", "-r", "../*", "--yes"], 2, "not allowed"),
+        (&["rm", "-r", "/", "--yes"], 2, "it is the server's root folder"),
     ] {
         let output = run(&home, &server, arguments).await;
         assert_eq!(output.code(), code, "{arguments:?}: {}", output.stderr);

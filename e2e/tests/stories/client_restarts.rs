@@ -43,7 +43,7 @@ async fn commands_from_a_pipe_continue_after_a_restart() {
     let stderr = process.stderr.lines().join("\n");
     assert_eq!(stderr.matches("Connection lost: ").count(), 1, "{stderr}");
     assert_eq!(stderr.matches("Connected to the server again.").count(), 1, "{stderr}");
-    server.log().wait_for("delivered a (7 bytes) to Client 1: Ron").await;
+    server.log().wait_for("delivered a (7 B) to Client 1: Ron").await;
 }
 
 #[tokio::test]

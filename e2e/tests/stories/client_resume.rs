@@ -79,7 +79,7 @@ async fn the_same_command_resumes_a_get_after_ctrl_c() {
     assert!(output.stderr.starts_with(&format!("big: resuming at {share} %\n")));
     assert_eq!(home.names(), ["big"]);
     assert!(home.journal().is_empty());
-    server.log().wait_for("delivered big (16777216 bytes) to Client").await;
+    server.log().wait_for("delivered big (16.8 MB) to Client").await;
 }
 
 #[tokio::test]

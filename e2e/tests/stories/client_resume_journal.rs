@@ -8,6 +8,7 @@ use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
 use quiver_e2e::udp_relay::UdpRelay;
 use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
+use quiver_protocol::units;
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -76,7 +77,8 @@ async fn transfers_lists_unfinished_transfers_and_resume_finishes_them() {
     assert_eq!(listed[1]["local"], local.to_str().unwrap());
     let list = home.quiver(["transfers"]).run().await;
     let share = home.partial_length() * 100 / SIZE as u64;
-    assert!(list.expect(0).stdout.contains(&format!(": {share} % of {SIZE} bytes, started 2")));
+    let row = format!(": {share} % of {}, started 2", units::bytes(SIZE as u64));
+    assert!(list.expect(0).stdout.contains(&row));
 
     let missing = home.quiver(["resume", "two"]).run().await;
     assert!(

@@ -12,6 +12,7 @@ use quiver_e2e::process::Process;
 use quiver_e2e::random::Random;
 use quiver_e2e::udp_relay::UdpRelay;
 use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
+use quiver_protocol::units;
 
 const MIB: usize = 1024 * 1024;
 
@@ -65,7 +66,8 @@ async fn a_get_receives_the_opened_file_although_its_name_changes() {
         assert_eq!(status.code(), Some(0), "{case}: {stderr}");
         assert!(fs::read(get.home.file("big")).unwrap() == get.content, "{case}");
         assert_eq!(get.home.names(), ["big"], "{case}");
-        get.server.log().wait_for(&format!("delivered big ({SIZE} bytes)")).await;
+        let delivered = format!("delivered big ({})", units::bytes(SIZE as u64));
+        get.server.log().wait_for(&delivered).await;
     }
 }
 

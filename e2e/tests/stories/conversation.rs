@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use quiver_e2e::random::Random;
 use quiver_e2e::wire::{CloseReason, RawFrame, kind};
 use quiver_e2e::{Client, Server, TIMEOUT, wait_within};
+use quiver_protocol::units;
 use serde_json::json;
 
 /// 2024-10-19T17:45:47Z, the time in all examples.
@@ -103,7 +104,7 @@ async fn a_get_has_the_documented_bytes() {
         br#"{"blake3":"d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444"}"#;
     stream.write_frame(&RawFrame::new(kind::RECEIVED, received)).await.unwrap();
     stream.finish();
-    server.log().wait_for("delivered count.bin (1025 bytes) to Client 1: Ron").await;
+    server.log().wait_for("delivered count.bin (1.0 kB) to Client 1: Ron").await;
 }
 
 #[tokio::test]
@@ -228,7 +229,8 @@ async fn the_server_sends_content_of_any_size_in_frames_of_1024_bytes() {
         assert_eq!((received.frames, received.bytes), (size.div_ceil(1024) as u64, size as u64));
         assert_eq!(received.hash, blake3::hash(&content).to_hex().as_str());
         received.acknowledge().await;
-        server.log().wait_for(&format!("delivered {name} ({size} bytes) to Client 1: Ron")).await;
+        let shown = units::bytes(size as u64);
+        server.log().wait_for(&format!("delivered {name} ({shown}) to Client 1: Ron")).await;
     }
 }
 

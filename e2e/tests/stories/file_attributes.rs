@@ -210,7 +210,7 @@ async fn the_server_serves_or_leaves_out_files_with_any_mode_size_and_name() {
     let home = Home::new();
     // Each file is larger than the free space, and their sum has more than 63 bits.
     let get = home.quiver_as(&server, "Ben", ["get", "-r", "/"]).run().await;
-    assert!(get.expect(8).stderr.contains("bytes are needed, but only"), "{}", get.stderr);
+    assert!(get.expect(8).stderr.contains("B are needed, but only"), "{}", get.stderr);
     let planned = home.quiver_as(&server, "Ben", ["get", "-r", "/", "--dry-run"]).run().await;
     assert_eq!(planned.expect(0).stdout.matches("does not fit").count(), 2, "{}", planned.stdout);
     home.quiver_as(&server, "Ben", ["get", "open"]).run().await.expect(0);

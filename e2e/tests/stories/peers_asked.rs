@@ -28,9 +28,7 @@ async fn receive_beside_a_prompt_gets_the_offers_and_the_prompt_those_after_it()
     assert!(!prompt.terminal.contents().contains("offers"), "{}", prompt.terminal.contents());
     receive.interrupt().await;
     // The offer is announced to the prompt, where it is answered.
-    prompt
-        .terminal
-        .wait_for("Ben offers 1 file (5 bytes): a.txt (5 bytes). /accept 1 or /decline 1");
+    prompt.terminal.wait_for("Ben offers 1 file (5 B): a.txt (5 B). /accept 1 or /decline 1");
     prompt.terminal.type_line("/accept 1");
     ben.expect_exit(0).await;
     assert_eq!(fs::read_to_string(ron_home.file("a.txt")).unwrap(), "Hello");

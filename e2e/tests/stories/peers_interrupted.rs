@@ -142,7 +142,7 @@ async fn a_folder_that_has_grown_is_refused_without_a_person_and_asked_about_at_
     ben.wait_for_text("there is more than was offered").await;
     let mut ben = PeerProgram::receive(&server, &ben_home, "Ben", &[]).await;
     let mut terminal = accept.start_at_terminal();
-    terminal.wait_for("Ben has offered 5 bytes, and now sends 9 bytes. Continue? [y/N]");
+    terminal.wait_for("Ben has offered 5 B, and now sends 9 B. Continue? [y/N]");
     terminal.type_line("y");
     assert_eq!(terminal.wait_for_exit().exit_code(), 0, "{}", terminal.contents());
     assert_eq!(fs::read_to_string(ron_home.file("notes/b.txt")).unwrap(), "More");

@@ -109,7 +109,7 @@ async fn the_prompt_escapes_what_other_clients_write_and_are_called() {
     });
     let mut stream = connection.start_request(offer).await;
     assert_eq!(stream.next_reply().await["reply"], "pending");
-    ron.terminal.wait_for("Mallory offers 1 file (5 bytes): \\u{202e}gpj.exe (5 bytes). /accept 1");
+    ron.terminal.wait_for("Mallory offers 1 file (5 B): \\u{202e}gpj.exe (5 B). /accept 1");
     let raw = String::from_utf8_lossy(&ron.terminal.raw_output()).into_owned();
     assert!(!raw.contains("\u{1b}]52") && !raw.contains('\u{202e}'), "{raw:?}");
     ron.exit();

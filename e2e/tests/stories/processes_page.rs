@@ -132,7 +132,7 @@ async fn a_transfer_begun_at_the_prompt_is_steered_from_the_page() {
     second.request(json!({"do": "resume", "transfer": transfer})).await.unwrap();
     board.wait_for("content", is_moving).await;
     board.request(json!({"do": "cancel", "transfer": transfer})).await.unwrap();
-    user.terminal.wait_for("Transfer cancelled.");
+    user.terminal.wait_for("Transfer cancelled: get big");
     board.wait_for("cancelled", has_state("cancelled")).await;
     // The same transfer is unfinished now.
     let unfinished = board.wait_for("unfinished", has_state("unfinished")).await;

@@ -207,7 +207,7 @@ async fn the_prompt_is_steered_and_steers() {
     // Talk stays talk.
     assert!(user.enter("cancel my order").contains("ACK"));
     user.enter("cancel 1");
-    user.terminal.wait_for("Transfer cancelled.");
+    user.terminal.wait_for("Transfer cancelled: get big");
     watch.wait_for("the end", |view| view["number"] == 1 && view["state"] == "cancelled").await;
     user.exit();
     watch.wait_for_none().await;

@@ -57,7 +57,7 @@ async fn client_and_server_name_a_slow_network() {
     expect_bottleneck(&finished, "network", "the network");
     expect_logged_bottleneck(
         &server,
-        "delivered big (6291456 bytes) to Client 1: Ron: sent 6291456 bytes in",
+        "delivered big (6.3 MB) to Client 1: Ron: sent 6.3 MB in",
         "the network",
     )
     .await;
@@ -71,11 +71,11 @@ async fn client_and_server_name_the_clients_limit() {
     let home = Home::new();
     let quiver = home.quiver_as(&server, "Ron", ["get", "big", "--json", "--limit", "4MiB/s"]);
     expect_bottleneck(&quiver.run().await, "limit", "--limit");
-    expect_logged_bottleneck(&server, "delivered big (6291456 bytes)", "the client's limit").await;
+    expect_logged_bottleneck(&server, "delivered big (6.3 MB)", "the client's limit").await;
     fs::write(home.file("up"), &content).unwrap();
     let quiver = home.quiver_as(&server, "Ron", ["put", "up", "--json", "--limit", "4MiB/s"]);
     expect_bottleneck(&quiver.run().await, "limit", "--limit");
-    expect_logged_bottleneck(&server, "stored up (6291456 bytes)", "the client's limit").await;
+    expect_logged_bottleneck(&server, "stored up (6.3 MB)", "the client's limit").await;
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn client_and_server_name_a_slowly_read_pipe() {
     let finished = finish(process).await;
     assert_eq!(reader.await.unwrap(), 6 * MIB);
     expect_bottleneck_text(&finished, "this pipe");
-    expect_logged_bottleneck(&server, "delivered big (6291456 bytes)", "the client's pipe").await;
+    expect_logged_bottleneck(&server, "delivered big (6.3 MB)", "the client's pipe").await;
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn client_and_server_name_a_slowly_written_pipe() {
     }
     drop(input);
     expect_bottleneck(&finish(process).await, "this_pipe", "this pipe");
-    expect_logged_bottleneck(&server, "stored up (1474560 bytes)", "the client's pipe").await;
+    expect_logged_bottleneck(&server, "stored up (1.5 MB)", "the client's pipe").await;
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn client_and_server_name_no_bottleneck_of_a_short_transfer() {
     let finished = home.quiver_as(&server, "Ron", ["get", "small", "--json"]).run().await;
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!(line["limited_by"], Value::Null, "{line}");
-    let entry =
-        server.log().wait_for("delivered small (7 bytes) to Client 1: Ron: sent 7 bytes in").await;
-    assert!(entry.message.ends_with(" MB/s"), "{}", entry.message);
+    let entry = server.log().wait_for("delivered small (7 B) to Client 1: Ron: sent 7 B in").await;
+    // Nor is there a rate: the time of so few bytes says nothing about a network or a disk.
+    assert!(entry.message.ends_with(" s"), "{}", entry.message);
 }

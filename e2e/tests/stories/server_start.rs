@@ -1,13 +1,14 @@
 //! How a server starts, and when it refuses to start.
 
 use std::fs::{self, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use quiver_e2e::process;
+use quiver_e2e::process::{self, Process};
 use quiver_e2e::wire::{Dialer, fingerprint};
-use quiver_e2e::{Client, Home, Server, binary};
+use quiver_e2e::{Client, Home, Server, TIMEOUT, binary, wait_within};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -116,4 +117,61 @@ async fn a_server_without_its_folder_or_port_names_it_with_a_hint() {
     let error = format!("error: cannot listen on {}: Address already in use", running.address());
     assert!(refused.stderr.contains(&error), "{}", refused.stderr);
     assert!(refused.stderr.contains("\nhint: "), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_server_says_what_it_serves_and_how_to_connect() {
+    let server = Server::options().account("Ron", "a secret").argument("--allow-upload");
+    let server = server.start_with_folder(|folder| {
+        fs::create_dir(folder.join("files/notes")).unwrap();
+        for name in ["a", "notes/b"] {
+            fs::write(folder.join("files").join(name), "content").unwrap();
+        }
+    });
+    let server = server.await;
+    let files = server.files();
+    let serving =
+        format!("serving {} (2 files), 3 slots, uploads on, passwords on", files.display());
+    server.log().wait_for(&serving).await;
+
+    let open = Server::start().await;
+    open.log().wait_for("(0 files), 3 slots, uploads off, passwords off").await;
+    let line = open.log().wait_for("connect with: quiver ").await.message;
+    let arguments = line.strip_prefix("connect with: quiver ").unwrap().split(' ');
+    let home = Home::new();
+    let connected = home.quiver(arguments).arguments(["--name", "Ron", "message", "Hi"]);
+    assert_eq!(connected.run().await.expect(0).stdout, "Hi ACK\n");
+}
+
+#[tokio::test]
+async fn a_server_listens_at_a_port_or_at_localhost() {
+    for (listen, expected) in [
+        ("0", &["[::]", "0.0.0.0"][..]),
+        (":0", &["[::]", "0.0.0.0"]),
+        ("localhost:0", &["127.0.0.1"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("files")).unwrap();
+        let mut command = Command::new(binary::server());
+        command.args(["--listen", listen]).current_dir(folder.path());
+        let process = Process::start(&mut command);
+        let listening = process.stderr.wait(|line| {
+            line.split_once("listening on ").map(|(_, address)| address.parse().unwrap())
+        });
+        let address: SocketAddr =
+            wait_within(TIMEOUT, "the server to listen", listening).await.unwrap();
+        let host = address.to_string();
+        assert!(expected.iter().any(|expected| host.starts_with(expected)), "{listen}: {host}");
+        let home = Home::new();
+        let server = format!("localhost:{}", address.port());
+        let certificate = folder.path().join("certs/server.pem");
+        let quiver = home.quiver(["--name", "Ron", "--server", &server, "--cert"]);
+        let quiver = quiver.arguments([certificate]).arguments(["message", "Hi"]);
+        assert_eq!(quiver.run().await.expect(0).stdout, "Hi ACK\n", "{listen}");
+    }
+    let refused = Command::new(binary::server()).args(["--listen", "example.org:1"]).output();
+    let refused = refused.unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("expected a port, an address or localhost"), "{stderr}");
 }

@@ -99,10 +99,10 @@ async fn get_matches_a_pattern_with_the_names_on_the_server() {
     let some = get(&home, &server, &["*.png", "c.*", "missing*"]).await;
     assert!(some.expect(10).stderr.contains("1 file received and verified"), "{}", some.stderr);
     assert!(some.stderr.ends_with("error: 2 of 3 files were not downloaded\n"), "{}", some.stderr);
-    for invalid in ["../*", "/etc/*", "a//b*", "["] {
+    for (invalid, code) in [("../*", 2), ("a/../b*", 2), ("[", 7)] {
         let refused = get(&home, &server, &[invalid]).await;
         let error = format!("error: cannot get {invalid}: ");
-        assert!(refused.expect(7).stderr.starts_with(&error), "{}", refused.stderr);
+        assert!(refused.expect(code).stderr.starts_with(&error), "{}", refused.stderr);
         assert!(!refused.stderr.contains("nothing matches"), "{}", refused.stderr);
     }
 }
@@ -248,7 +248,7 @@ async fn get_of_a_tree_that_does_not_fit_receives_nothing() {
     );
     let got =
         home.quiver_as(&server, "Ron", ["get", "-r", "n"]).in_folder(disk.folder()).run().await;
-    assert!(got.expect(8).stderr.contains("1400000 bytes are needed, but only "), "{}", got.stderr);
+    assert!(got.expect(8).stderr.contains("1.4 MB are needed, but only "), "{}", got.stderr);
     assert_eq!(fs::read_dir(disk.folder()).unwrap().count(), 0);
 }
 

@@ -167,7 +167,7 @@ async fn the_server_refuses_a_procfs_file_that_is_too_long_to_copy_first() {
     let home = Home::new();
     let get = home.quiver_as(&server, "Ron", ["get", "pagemap"]).run().await;
     get.expect(1);
-    let why = "its file system does not tell its size, and it has more than 16777216 bytes";
+    let why = "its file system does not tell its size, and it has more than 16.8 MB";
     assert!(
         get.stderr.starts_with(&format!("error: cannot get pagemap: {why}\n")),
         "{}",

@@ -12,6 +12,7 @@ use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
 use quiver_e2e::wire::{Dialer, RawFrame, hash, kind};
 use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_until, wait_within};
+use quiver_protocol::units;
 use serde_json::json;
 
 fn options_with_uploads() -> ServerOptions {
@@ -44,7 +45,8 @@ async fn a_put_of_any_size_stores_content_time_and_executable_bit() {
         let modified = UNIX_EPOCH + Duration::new(1_729_359_947, 123_456_789);
         assert_eq!(metadata.modified().unwrap(), modified);
         assert_eq!(metadata.mode() & 0o100 != 0, executable);
-        server.log().wait_for(&format!("stored {path} ({size} bytes) from Client 1: Ron")).await;
+        let shown = units::bytes(size as u64);
+        server.log().wait_for(&format!("stored {path} ({shown}) from Client 1: Ron")).await;
     }
     assert_eq!(names(&server.files()).len(), 7, "a partial file is left");
 }

@@ -185,17 +185,17 @@ async fn space_that_is_only_kept_free_is_named_by_both_ends() {
     }
     let server = options_with_uploads().argument("--keep-free=8MiB").disk("8m").start().await;
     let warning = server.log().wait_for("nothing can be stored: ").await;
-    assert!(warning.message.ends_with("and --keep-free keeps 8388608"), "{}", warning.message);
+    assert!(warning.message.ends_with("and --keep-free keeps 8.4 MB"), "{}", warning.message);
     let home = Home::new();
     fs::create_dir(home.file("photos")).unwrap();
     fs::write(home.file("photos/a"), [1; 100]).unwrap();
     fs::write(home.file("b"), [1; 100]).unwrap();
     let put = |arguments: &'static [&'static str]| home.quiver_as(&server, "Ron", arguments);
     let tree = put(&["put", "-r", "photos"]).run().await;
-    let expected = "100 bytes are needed, but only 0 are free: the server keeps another ";
+    let expected = "100 B are needed, but only 0 B are free: the server keeps another ";
     assert!(tree.expect(1).stderr.contains(expected), "{}", tree.stderr);
     let file = put(&["put", "b"]).run().await;
-    let expected = "the server keeps 8388608 bytes of its disk free";
+    let expected = "the server keeps 8.4 MB of its disk free";
     assert!(file.expect(1).stderr.contains(expected), "{}", file.stderr);
     server.log().wait_for(expected).await;
     // More than the disk has is another reason.
@@ -236,5 +236,5 @@ async fn each_disk_below_the_served_folder_has_its_own_space() {
     fs::create_dir_all(home.file("other")).unwrap();
     fs::write(home.file("other/big"), vec![1; 5 * MIB]).unwrap();
     let put = home.quiver_as(&server, "Ben", ["put", "-r", "other"]).run().await;
-    assert!(put.expect(1).stderr.contains("bytes are needed, but only"), "{}", put.stderr);
+    assert!(put.expect(1).stderr.contains(" MB are needed, but only"), "{}", put.stderr);
 }

@@ -133,6 +133,10 @@ fn requests_are_encoded_as_pinned() {
         ("answer-no", Request::Answer { id: introduction_id(), accept: false }),
         ("agreed", Request::Agreed { id: introduction_id() }),
         ("relay", Request::Relay { id: introduction_id() }),
+        (
+            "hello-one-shot",
+            Request::Hello(Hello { one_shot: true, ..Hello::new(name("Ron"), None) }),
+        ),
     ];
     for (name, request) in &table {
         // A new command fails to compile here: add rows for it above.
@@ -179,6 +183,7 @@ fn replies_are_encoded_as_pinned() {
         start,
         end,
         reachable: false,
+        one_shot: false,
     };
     let client =
         |number, client: &str, start, end| Reply::Client(client_row(number, client, start, end));
@@ -260,6 +265,11 @@ fn replies_are_encoded_as_pinned() {
             Reply::Addresses(ObservedAddresses { own, other })
         }),
         ("relaying", Reply::Relaying),
+        ("client-one-shot", {
+            let end = Some(timestamp(1_729_359_959, 0));
+            let row = client_row(4, "Ginny", timestamp(1_729_359_959, 0), end);
+            Reply::Client(ClientRow { one_shot: true, ..row })
+        }),
     ];
     for (name, reply) in &table {
         // A new reply fails to compile here: add rows for it above.

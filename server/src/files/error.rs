@@ -2,6 +2,7 @@
 
 use std::io;
 
+use quiver_protocol::units;
 use quiver_transfer::served_folder::ServedPathError;
 use thiserror::Error;
 
@@ -64,7 +65,7 @@ pub enum FilesError {
     #[error("the new path is on another disk")]
     OtherDisk,
     /// It is larger than the server's limit.
-    #[error("this server takes files of at most {limit} bytes")]
+    #[error("this server takes files of at most {}", units::bytes(*limit))]
     TooLarge {
         /// In bytes.
         limit: u64,
@@ -76,19 +77,19 @@ pub enum FilesError {
     #[error("the server's disk does not have enough space")]
     DiskFull,
     /// The disk has enough free space, but the operator keeps it free.
-    #[error("the server keeps {keep_free} bytes of its disk free")]
+    #[error("the server keeps {} of its disk free", units::bytes(*keep_free))]
     KeptFree {
         /// In bytes.
         keep_free: u64,
     },
     /// It would exceed the client's quota.
-    #[error("it does not fit into the quota of {quota} bytes")]
+    #[error("it does not fit into the quota of {}", units::bytes(*quota))]
     QuotaExceeded {
         /// In bytes.
         quota: u64,
     },
     /// Its file system does not tell its size, and it is too long for a temporary file.
-    #[error("its file system does not tell its size, and it has more than {limit} bytes")]
+    #[error("its file system does not tell its size, and it has more than {}", units::bytes(*limit))]
     UnknownSizeTooLarge {
         /// In bytes.
         limit: u64,

@@ -14,11 +14,13 @@
 //! | `tree_copy` | a verified copy of a file or folder on another disk |
 //! | `path_locks` | locks on paths: a name and its quota row change together |
 //! | `attribute_log` | logs times and permissions that the file system refuses |
+//! | `count` | how many files there are, for people |
 //! | `cleanup` | removes old partial files, corrects quota rows |
 
 mod attribute_log;
 mod change;
 mod cleanup;
+mod count;
 mod error;
 mod parent;
 mod path_locks;
@@ -43,6 +45,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use self::cleanup::SweepSummary;
+pub use self::count::FileCount;
+use self::count::{CountLimits, count_files};
 pub use self::error::FilesError;
 pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
@@ -125,6 +129,15 @@ impl Files {
     /// Waits until the served folder is replaced by another one, if it was not since the last call.
     pub async fn root_replaced(&self) {
         self.root.wait_for_replacement().await;
+    }
+
+    /// Counts the served files, up to so many names and for so long.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    pub async fn count(&self, names: usize, time: Duration) -> Result<FileCount, FilesError> {
+        let root = self.root();
+        run_blocking(move || Ok(count_files(&root, CountLimits { names, time }))).await
     }
 
     /// Whether the server allows uploads and changes.

@@ -74,6 +74,7 @@ impl InMemoryRegistry {
         &self,
         name: ClientName,
         owner: NameOwner,
+        one_shot: bool,
     ) -> Result<EnteredSlot, EntryError> {
         let mut state = self.state.lock();
         let state = &mut *state;
@@ -88,6 +89,9 @@ impl InMemoryRegistry {
             state.last_connection += 1;
             let connection = ConnectionId(state.last_connection);
             client.connections.push(connection);
+            if !one_shot {
+                self.history.record_session(client.number);
+            }
             return Ok(client.entered_slot(connection, true));
         }
         if state.clients.len() >= self.max_clients {
@@ -112,7 +116,7 @@ impl InMemoryRegistry {
         let entered = client.entered_slot(connection, false);
         state.clients.insert(name.key(), client);
         // Recorded under the lock, so that the history never has a later number without this one.
-        self.history.record_start(number, name.clone(), Utc::now());
+        self.history.record_start(number, name.clone(), one_shot, Utc::now());
         state.listeners.broadcast(&ClientRef { client: number, name }, Reply::Joined);
         Ok(entered)
     }

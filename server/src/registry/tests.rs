@@ -26,13 +26,13 @@ fn name(text: &str) -> ClientName {
 #[tokio::test]
 async fn a_full_server_is_busy_until_a_client_disconnects() {
     let (registry, mut releases, history) = registry(2);
-    let ron = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap();
-    let _ben = registry.enter(name("Ben"), NameOwner::Connection).await.unwrap();
-    let busy = registry.enter(name("Pete"), NameOwner::Connection).await.unwrap_err();
+    let ron = registry.enter(name("Ron"), NameOwner::Connection, false).await.unwrap();
+    let _ben = registry.enter(name("Ben"), NameOwner::Connection, false).await.unwrap();
+    let busy = registry.enter(name("Pete"), NameOwner::Connection, false).await.unwrap_err();
     assert_eq!(busy, EntryError::Busy { number: 3, max_clients: 2 });
     drop(ron);
     release_queued(&mut releases);
-    let pete = registry.enter(name("Pete"), NameOwner::Connection).await.unwrap();
+    let pete = registry.enter(name("Pete"), NameOwner::Connection, false).await.unwrap();
     assert_eq!(pete.number(), 4, "a busy refusal uses a number up");
     let ended: Vec<_> =
         history.rows_after(0, 100).iter().map(|row| (row.number, row.end.is_some())).collect();
@@ -42,21 +42,21 @@ async fn a_full_server_is_busy_until_a_client_disconnects() {
 #[tokio::test]
 async fn client_names_are_unique_without_regard_to_case() {
     let (registry, mut releases, _) = registry(5);
-    let ron = registry.enter(name("Ron"), KEY).await.unwrap();
+    let ron = registry.enter(name("Ron"), KEY, false).await.unwrap();
     for owner in [OTHER_KEY, NameOwner::Connection] {
-        let taken = registry.enter(name("rON"), owner).await.unwrap_err();
+        let taken = registry.enter(name("rON"), owner, false).await.unwrap_err();
         assert_eq!(taken, EntryError::NameTaken(name("Ron")));
     }
     drop(ron);
     release_queued(&mut releases);
-    assert_eq!(registry.enter(name("rON"), OTHER_KEY).await.unwrap().number(), 2);
+    assert_eq!(registry.enter(name("rON"), OTHER_KEY, false).await.unwrap().number(), 2);
 }
 
 #[tokio::test]
 async fn connections_of_one_key_are_one_client() {
     let (registry, mut releases, history) = registry(1);
-    let first = registry.enter(name("Ron"), KEY).await.unwrap();
-    let second = registry.enter(name("ron"), KEY).await.unwrap();
+    let first = registry.enter(name("Ron"), KEY, false).await.unwrap();
+    let second = registry.enter(name("ron"), KEY, false).await.unwrap();
     assert_eq!((second.number(), second.name().as_str(), second.is_additional()), (1, "Ron", true));
     drop(first);
     release_queued(&mut releases);
@@ -72,8 +72,8 @@ async fn connections_of_one_key_are_one_client() {
 #[tokio::test]
 async fn each_connection_without_a_key_is_a_client_of_its_own() {
     let (registry, _releases, _) = registry(5);
-    let _ron = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap();
-    let again = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap_err();
+    let _ron = registry.enter(name("Ron"), NameOwner::Connection, false).await.unwrap();
+    let again = registry.enter(name("Ron"), NameOwner::Connection, false).await.unwrap_err();
     assert_eq!(again, EntryError::NameTaken(name("Ron")));
 }
 
@@ -82,9 +82,9 @@ async fn one_client_has_at_most_eight_connections() {
     let (registry, mut releases, _) = registry(1);
     let mut slots = Vec::new();
     for _ in 0..8 {
-        slots.push(registry.enter(name("Ron"), KEY).await.unwrap());
+        slots.push(registry.enter(name("Ron"), KEY, false).await.unwrap());
     }
-    let ninth = registry.enter(name("Ron"), KEY).await.unwrap_err();
+    let ninth = registry.enter(name("Ron"), KEY, false).await.unwrap_err();
     assert_eq!(ninth, EntryError::TooManyConnections(name("Ron")));
     drop(slots);
     release_queued(&mut releases);
@@ -94,21 +94,21 @@ async fn one_client_has_at_most_eight_connections() {
 #[tokio::test]
 async fn a_released_slot_is_free_when_release_returns() {
     let (registry, mut releases, history) = registry(1);
-    let ron = registry.enter(name("Ron"), KEY).await.unwrap();
+    let ron = registry.enter(name("Ron"), KEY, false).await.unwrap();
     tokio::select! {
         released = ron.release() => released.unwrap(),
         () = releases.process() => {}
     }
     assert_eq!(registry.client_count(), 0);
     assert!(history.rows_after(0, 100)[0].end.is_some());
-    assert_eq!(registry.enter(name("Ben"), KEY).await.unwrap().number(), 2);
+    assert_eq!(registry.enter(name("Ben"), KEY, false).await.unwrap().number(), 2);
 }
 
 #[tokio::test]
 async fn a_dropped_slot_is_released_once_and_without_waiting() {
     let (registry, mut releases, _) = registry(1);
-    let first = registry.enter(name("Ron"), KEY).await.unwrap();
-    let _second = registry.enter(name("Ron"), KEY).await.unwrap();
+    let first = registry.enter(name("Ron"), KEY, false).await.unwrap();
+    let _second = registry.enter(name("Ron"), KEY, false).await.unwrap();
     // Dropped after it was queued, the future does not queue the slot again.
     let mut release = Box::pin(first.release());
     tokio::select! {
@@ -125,15 +125,15 @@ async fn a_dropped_slot_is_released_once_and_without_waiting() {
 #[tokio::test]
 async fn a_revoked_slot_is_free_at_once_and_all_of_its_connections_are_notified() {
     let (registry, mut releases, history) = registry(1);
-    let first = registry.enter(name("Ron"), KEY).await.unwrap();
-    let second = registry.enter(name("Ron"), KEY).await.unwrap();
+    let first = registry.enter(name("Ron"), KEY, false).await.unwrap();
+    let second = registry.enter(name("Ron"), KEY, false).await.unwrap();
     assert!(!first.lost.is_cancelled());
     assert_eq!(registry.revoke(2).await, Ok(false));
     assert_eq!(registry.revoke(1).await, Ok(true));
     tokio::join!(first.lost(), second.lost());
     assert_eq!(registry.client_count(), 0);
     assert!(history.rows_after(0, 100)[0].end.is_some());
-    let successor = registry.enter(name("Ron"), OTHER_KEY).await.unwrap();
+    let successor = registry.enter(name("Ron"), OTHER_KEY, false).await.unwrap();
     // Dropping the old slots must not release the successor's.
     drop((first, second));
     release_queued(&mut releases);
@@ -144,12 +144,12 @@ async fn a_revoked_slot_is_free_at_once_and_all_of_its_connections_are_notified(
 #[tokio::test]
 async fn a_registry_whose_release_queue_is_closed_is_unavailable() {
     let (registry, mut releases, _) = registry(2);
-    let ron = registry.enter(name("Ron"), KEY).await.unwrap();
-    let ben = registry.enter(name("Ben"), OTHER_KEY).await.unwrap();
+    let ron = registry.enter(name("Ron"), KEY, false).await.unwrap();
+    let ben = registry.enter(name("Ben"), OTHER_KEY, false).await.unwrap();
     drop(ron);
     releases.close();
     assert_eq!(registry.client_count(), 1, "a slot that was queued before is released");
-    let refused = registry.enter(name("Pete"), NameOwner::Connection).await.unwrap_err();
+    let refused = registry.enter(name("Pete"), NameOwner::Connection, false).await.unwrap_err();
     assert!(matches!(refused, EntryError::Unavailable(_)), "{refused}");
     assert!(ben.release().await.is_err());
 }

@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 
 use quiver_protocol::command::Hello;
 use quiver_protocol::limits;
-use quiver_protocol::version::VERSION;
 use quiver_protocol::{
     ClientName, Event, FilePath, FrameKind, Refusal, RefusalCode, Reply, Request,
 };
@@ -50,7 +49,7 @@ impl TestServer {
 
     fn server(&self, max_clients: usize) -> Server {
         let config = Config {
-            listen: Some((Ipv4Addr::LOCALHOST, 0).into()),
+            listen: ListenAddress::One((Ipv4Addr::LOCALHOST, 0).into()),
             files: self.folder.path().join("files"),
             certs: self.folder.path().join("certs"),
             max_clients,
@@ -92,7 +91,7 @@ impl TestClient {
 
     /// Sends hello, and returns the client's number from the welcome.
     async fn hello(&self, name: &str) -> u64 {
-        let hello = Hello { version: VERSION, name: client_name(name), password: None };
+        let hello = Hello::new(client_name(name), None);
         let mut stream = self.request(Request::Hello(hello)).await;
         match read(&mut stream).await.unwrap() {
             Reply::Welcome(welcome) => welcome.client,
@@ -223,7 +222,7 @@ async fn a_client_is_refused_as_busy_while_the_registry_is_unavailable() {
     server.releases.close();
     run_with(server, async {
         let client = TestClient::dial(address, &identity()).await;
-        let hello = Hello { version: VERSION, name: client_name("Ron"), password: None };
+        let hello = Hello::new(client_name("Ron"), None);
         let mut stream = client.request(Request::Hello(hello)).await;
         let refused = read(&mut stream).await.unwrap_err();
         let StreamError::Refused(Refusal { code, .. }) = refused else { panic!("{refused:?}") };

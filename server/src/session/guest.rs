@@ -174,7 +174,7 @@ impl Guest {
                 (account, NameOwner::Account)
             }
         };
-        match self.state.registry.enter(name.clone(), owner).await {
+        match self.state.registry.enter(name.clone(), owner, hello.one_shot).await {
             Ok(slot) => {
                 let number = slot.number();
                 info!("connection from {address} as Client {number}");

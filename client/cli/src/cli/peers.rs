@@ -10,32 +10,9 @@ use quiver_protocol::ClientName;
 
 use super::RetryArgs;
 
-// What the exit codes of `quiver --help` mean for each command.
-const TELL_EXIT_CODES: &str = "\
-Exit codes: 0 the recipient's client has confirmed the message, 1 it may have arrived, or was refused, 3 the recipient \
-cannot be reached, 4 its key has changed, 7 no client of that name is connected, 10 with --all: some clients did not \
-get the message.";
-const SEND_EXIT_CODES: &str = "\
-Exit codes: 0 the recipient has stored everything, 1 it could not, or the offer was withdrawn or has expired, 3 the \
-recipient cannot be reached, 4 its key has changed, 7 no client of that name is connected, 8 a file cannot be offered, \
-11 the recipient declined, 130 Ctrl-C: an offer that the recipient has seen stays open.";
-const ACCEPT_EXIT_CODES: &str = "\
-Exit codes: 0 everything is stored, 1 the offer was answered before, was withdrawn or has expired, 3 the sender cannot be \
-reached, 4 its key has changed, 7 no such offer, or the sender is not connected, 8 local disk, 10 some files failed. After \
-3, 7 and 130 an accepted offer stays accepted.";
-const RECEIVE_EXIT_CODES: &str = "\
-Exit codes: 4 with --yes: no key of the client is verified, 8 files cannot be stored in the folder, 130 Ctrl-C; with \
---once: 0 an offer was stored or declined, and otherwise those of accept.";
-const VERIFY_EXIT_CODES: &str = "\
-Exit codes: 0 both people see the same digits, 2 standard input is no terminal, 3 the client cannot be reached or nobody is \
-at it, 4 the digits differ, or its key has changed, 7 no client of that name is connected.";
-
 /// `tell NAME TEXT`, `tell --all TEXT`
 #[derive(Debug, Args)]
-#[command(
-    override_usage = "quiver tell NAME TEXT...\n       quiver tell --all TEXT...",
-    after_long_help = TELL_EXIT_CODES
-)]
+#[command(override_usage = "quiver tell NAME TEXT...\n       quiver tell --all TEXT...")]
 pub struct TellArgs {
     /// Send to every other connected client
     #[arg(long)]
@@ -50,10 +27,7 @@ pub struct TellArgs {
 
 /// `send NAME PATH...`, `send --cancel N`
 #[derive(Debug, Args)]
-#[command(
-    override_usage = "quiver send [OPTIONS] NAME PATH...\n       quiver send --cancel N",
-    after_long_help = SEND_EXIT_CODES
-)]
+#[command(override_usage = "quiver send [OPTIONS] NAME PATH...\n       quiver send --cancel N")]
 pub struct SendArgs {
     /// Recipient
     #[arg(required_unless_present = "cancel", value_name = "NAME", value_parser = ClientName::parse)]
@@ -123,7 +97,6 @@ impl OfferConflictArgs {
 
 /// `accept N [DIR]`
 #[derive(Debug, Args)]
-#[command(after_long_help = ACCEPT_EXIT_CODES)]
 pub struct AcceptArgs {
     /// Number of the offer
     #[arg(value_name = "N", value_parser = offer_number)]
@@ -155,7 +128,6 @@ pub struct DeclineArgs {
 
 /// `receive`
 #[derive(Debug, Args)]
-#[command(after_long_help = RECEIVE_EXIT_CODES)]
 pub struct ReceiveArgs {
     /// Take only offers from this client; others stay open
     #[arg(long, value_name = "NAME", value_parser = ClientName::parse)]
@@ -201,7 +173,6 @@ pub struct PathArgs {
 
 /// `verify NAME`
 #[derive(Debug, Args)]
-#[command(after_long_help = VERIFY_EXIT_CODES)]
 pub struct VerifyArgs {
     /// The other client
     #[arg(value_name = "NAME", value_parser = ClientName::parse)]

@@ -64,45 +64,6 @@ fn each_shell_script_completes_all_commands() {
 }
 
 #[test]
-fn the_man_page_lists_commands_and_exit_codes() {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(ClientArgs::command()).render(&mut page).unwrap();
-    let page = String::from_utf8(page).unwrap();
-    for words in [
-        "quiver\\-get",
-        "quiver\\-put",
-        "quiver\\-mkdir",
-        "10 some of several failed",
-        "11 the other client declined",
-        "QUIVER_SERVER",
-        "announce = false",
-        "@NAME TEXT",
-        "/accept 1",
-    ] {
-        assert!(page.contains(words), "{words}");
-    }
-    for name in crate::command::SLASH_COMMANDS.into_iter().chain(["receive"]) {
-        assert!(page.contains(&format!("quiver\\-{name}")), "{name}");
-    }
-}
-
-#[test]
-fn commands_between_clients_say_what_their_exit_codes_mean() {
-    let mut program = ClientArgs::command();
-    for (name, code) in [
-        ("tell", "1 it may have arrived"),
-        ("send", "11 the recipient declined"),
-        ("accept", "7 no such offer"),
-        ("receive", "4 with --yes"),
-        ("verify", "4 the digits differ"),
-    ] {
-        let help = program.find_subcommand_mut(name).unwrap().render_long_help().to_string();
-        let help: Vec<_> = help.split_whitespace().collect();
-        assert!(help.join(" ").contains(code), "{name}: {help:?}");
-    }
-}
-
-#[test]
 fn the_name_of_another_client_is_not_the_own_one() {
     for line in [
         "send Ron a",

@@ -7,9 +7,6 @@ use quiver_control::TransferSelector;
 
 use super::RetryArgs;
 
-const STEERING_EXIT_CODES: &str = "\
-Exit codes: 1 it cannot be paused, because its content is streamed, 7 no running transfer has this number.";
-
 /// `transfers`
 #[derive(Debug, Args)]
 pub struct TransfersArgs {
@@ -26,7 +23,6 @@ pub struct TransfersArgs {
 
 /// `pause N`
 #[derive(Debug, Args)]
-#[command(after_long_help = STEERING_EXIT_CODES)]
 pub struct PauseArgs {
     /// Number of the transfer, as quiver transfers shows it, or PID:NUMBER
     #[arg(value_name = "N")]
@@ -38,7 +34,6 @@ pub struct PauseArgs {
 
 /// `cancel N`
 #[derive(Debug, Args)]
-#[command(after_long_help = STEERING_EXIT_CODES)]
 pub struct CancelArgs {
     /// Number of the transfer, as quiver transfers shows it, or PID:NUMBER
     #[arg(value_name = "N")]
@@ -50,10 +45,7 @@ pub struct CancelArgs {
 
 /// `resume N`, `resume [PATH]`
 #[derive(Debug, Args)]
-#[command(
-    override_usage = "quiver resume [OPTIONS] N\n       quiver resume [OPTIONS] [PATH]",
-    after_long_help = STEERING_EXIT_CODES
-)]
+#[command(override_usage = "quiver resume [OPTIONS] N\n       quiver resume [OPTIONS] [PATH]")]
 pub struct ResumeArgs {
     /// Number of a paused transfer, or the path on the server or the local path of an unfinished
     /// one, such as ./3 for a file called 3 [default: all unfinished ones]

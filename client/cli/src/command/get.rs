@@ -31,6 +31,10 @@ pub async fn prepare(
     arguments: &cli::GetArgs,
 ) -> Result<PreparedTransfer, Failure> {
     if arguments.is_streamed() {
+        if arguments.stored_as.is_some() {
+            let what = "--as and -o - cannot both name the destination";
+            return Err(Failure::usage(what, "-o DIR --as NAME stores a file"));
+        }
         if interface.output.mode() == UiMode::Prompt {
             let what = "get -o - cannot write to the terminal of the prompt";
             return Err(Failure::usage(what, "-o DIR stores the files in a folder"));
@@ -43,7 +47,11 @@ pub async fn prepare(
     let destination = if arguments.is_streamed() {
         Destination::Stream(Box::new(unix::raw_stdout().map_err(Failure::output)?))
     } else {
-        Destination::Folder(arguments.output.clone())
+        let folder = arguments.output.clone();
+        match arguments.stored_as.clone() {
+            Some(name) => Destination::Renamed { folder, name },
+            None => Destination::Folder(folder),
+        }
     };
     let options = arguments.multiple.options(arguments.overwrite, interface.output.mode());
     let options = arguments.retry.apply_to(options, arguments.json);

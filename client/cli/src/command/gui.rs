@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use quiver_client::ClientSettings;
 use quiver_client::folders::Folders;
 use quiver_page::{Instance, Page, PageOptions, open_browser};
 use tokio::runtime::Handle;
@@ -51,7 +52,11 @@ pub async fn run(
     let failed = |error| Failure::system("cannot listen for signals", error);
     let mut signals = Signals::listen().map_err(failed)?;
     let options = PageOptions {
-        client: config.client.clone(),
+        client: ClientSettings {
+            // The page may sign in to any server. The password of an entry is for that server only.
+            password_file: config.overrides.password_file.clone(),
+            ..config.client.clone()
+        },
         folders: folders.clone(),
         home,
         runtime_folder: runtime_folder.clone(),

@@ -22,6 +22,7 @@ mod status;
 pub mod steer;
 mod tell;
 mod transfers;
+mod trust;
 mod verify;
 mod watched_transfers;
 
@@ -38,27 +39,43 @@ use crate::ui_mode::UiMode;
 pub use gui::{UserSession, run as gui};
 pub use resume::run as resume;
 pub use transfers::run as transfers;
+pub use trust::run as trust;
 
 /// Commands of the prompt. A line that begins with one of them, with or without a slash, is a command.
-pub const PROMPT_COMMANDS: [&str; 10] =
-    ["status", "list", "get", "put", "rm", "mv", "mkdir", "help", "exit", "quit"];
+pub const PROMPT_COMMANDS: [&str; 8] =
+    ["status", "list", "get", "put", "rm", "mv", "mkdir", "exit"];
 
-/// Commands of the prompt about transfers of all programs. A line that begins with one of them is a command if the rest are
-/// its arguments, so that "cancel my order" stays a message; with a slash it always is one.
+/// Further commands of the prompt, each with the name of the command that it means. A line that begins with one of them is a
+/// command if the rest are its arguments, so that "cancel my order" stays a message; with a slash it always is one.
+pub const PARSED_COMMANDS: [(&str, &str); 11] = [
+    ("help", "help"),
+    ("?", "help"),
+    ("quit", "exit"),
+    ("bye", "exit"),
+    ("ls", "list"),
+    ("dir", "list"),
+    ("message", "message"),
+    ("transfers", "transfers"),
+    ("pause", "pause"),
+    ("resume", "resume"),
+    ("cancel", "cancel"),
+];
+
+/// Commands of the prompt between clients, and about known servers. Each needs a slash, so that "accept my thanks" stays a message.
+pub const SLASH_COMMANDS: [&str; 10] =
+    ["tell", "send", "offers", "accept", "decline", "peers", "path", "verify", "contacts", "trust"];
+
+/// Those of the further commands that steer transfers by their numbers.
 pub const STEERING_COMMANDS: [&str; 4] = ["transfers", "pause", "resume", "cancel"];
-
-/// Commands of the prompt between clients. Each needs a slash, so that "accept my thanks" stays a message.
-pub const SLASH_COMMANDS: [&str; 9] =
-    ["tell", "send", "offers", "accept", "decline", "peers", "path", "verify", "contacts"];
 
 /// The text that `help` prints at the prompt.
 pub const PROMPT_HELP: &str = "\
-status [--json]                        list connected clients and earlier ones
-list [PATH] [--json]                   list files on the server
-get PATH... [-r] [-o DIR]              fetch files into DIR, by default the current folder
+status [--here] [--last N] [--json]    list connected clients and earlier ones
+list [PATH] [-l] [-r] [--sort ORDER]   list files on the server; -l: with sizes and times; also ls, dir
+get PATH... [-r] [-o DIR] [--as NAME]  fetch files into DIR, by default the current folder
 put FILE... [-r] [--to DIR]            store files in DIR on the server, by default its root
                                        -r: include folders; --dry-run: only show what would be done
-rm PATH... [--yes]                     remove files and empty folders on the server
+rm PATH... [-r] [--yes]                remove files and, with -r, folders on the server
 mv FROM TO [--overwrite]               move or rename a file or folder on the server
 mkdir PATH... [-p]                     make folders on the server
 transfers [--json]                     list running transfers of all your programs, and unfinished ones
@@ -67,12 +84,15 @@ pause N, resume N, cancel N            steer the running transfer N
 /send NAME PATH... [--wait]            offer files to another client; /send --cancel N: withdraw offer N
 /accept N [DIR], /decline N            answer an offer
 /offers, /peers, /contacts             list offers, other clients, known clients and their keys
+/trust [forget HOST]                   list known servers and their keys, or forget one
 /verify NAME, /path NAME               compare keys with another client; show how the connection runs
-exit, quit                             leave; so does Ctrl-D
-help                                   show this help
+exit, quit, bye                        leave; so does Ctrl-D
+help, ?                                show this help
 /say TEXT                              send TEXT as a message, even if it looks like a command
-Any other line is a message to the server. A slash before a command is allowed. Quote words that have spaces:
-get \"with space.txt\". Ctrl-C cancels the running command; on an empty line, all transfers.";
+Any other line is a message to the server; one that looks like a mistyped command is sent when you press Enter
+again. A slash before a command is allowed. Quote words that have spaces: get \"with space.txt\". PATH and FILE may
+be patterns such as *.txt; local ones are not expanded in quotes. ~ is your home folder. Ctrl-C cancels the running
+command; on an empty line, all transfers.";
 
 /// Runs a command that needs the server.
 ///
@@ -98,6 +118,12 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
         CommandArgs::Path(arguments) => path::run(interface, arguments).await,
         CommandArgs::Verify(arguments) => verify::run(interface, arguments).await,
         CommandArgs::Contacts(arguments) => contacts::run(interface, arguments).await,
+        CommandArgs::Trust(arguments) => {
+            let (folders, servers) =
+                (interface.client.folders().clone(), interface.servers.clone());
+            let output = interface.output.clone();
+            interface.drive(trust::run(&folders, &servers, &output, arguments)).await?
+        }
         CommandArgs::Transfers(arguments) => {
             let (journal, folder) = (interface.client.journal(), interface.runtime_folder.clone());
             let output = interface.output.clone();
@@ -117,7 +143,7 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
             }
         },
         // `run::run` handles these: they need no server.
-        CommandArgs::Gui(_) | CommandArgs::Completions { .. } | CommandArgs::Man { .. } => Ok(()),
+        CommandArgs::Gui(_) | CommandArgs::Completions { .. } | CommandArgs::Man(_) => Ok(()),
     }
 }
 
@@ -170,7 +196,10 @@ pub fn process_name(command: Option<&CommandArgs>, mode: UiMode) -> &'static str
 /// this machine, or connect if they can.
 pub fn needs_connection(command: &CommandArgs) -> bool {
     match command {
-        CommandArgs::Offers(_) | CommandArgs::Decline(_) | CommandArgs::Contacts(_) => false,
+        CommandArgs::Offers(_)
+        | CommandArgs::Decline(_)
+        | CommandArgs::Contacts(_)
+        | CommandArgs::Trust(_) => false,
         CommandArgs::Send(arguments) => arguments.cancel.is_none(),
         CommandArgs::Message(_)
         | CommandArgs::Status(_)
@@ -192,7 +221,7 @@ pub fn needs_connection(command: &CommandArgs) -> bool {
         | CommandArgs::Pause(_)
         | CommandArgs::Cancel(_)
         | CommandArgs::Completions { .. }
-        | CommandArgs::Man { .. } => false,
+        | CommandArgs::Man(_) => false,
     }
 }
 
@@ -225,12 +254,20 @@ pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
             | CommandArgs::Path(_)
             | CommandArgs::Verify(_)
             | CommandArgs::Contacts(_)
+            | CommandArgs::Trust(_)
             | CommandArgs::Pause(_)
             | CommandArgs::Cancel(_)
             | CommandArgs::Completions { .. }
-            | CommandArgs::Man { .. },
+            | CommandArgs::Man(_),
         ) => false,
     }
+}
+
+/// Whether a program runs one command and ends, so that the server's list of clients need not show each run; `None` is
+/// the prompt or piped lines.
+#[must_use]
+pub fn is_one_shot(command: Option<&CommandArgs>) -> bool {
+    !matches!(command, None | Some(CommandArgs::Receive(_) | CommandArgs::Gui(_)))
 }
 
 /// Whether a command may transfer files between clients; `None` is the prompt.

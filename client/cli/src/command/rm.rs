@@ -1,10 +1,14 @@
-//! `rm`: removes files and empty folders on the server.
+//! `rm`: removes files and folders on the server.
 
-use quiver_client::commands::parse_path;
+mod selection;
+
 use quiver_client::error::Failures;
+use quiver_client::{Client, ClientError};
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
+use tokio::task::JoinSet;
 
+use self::selection::FoundPaths;
 use super::report_failed;
 use crate::cli;
 use crate::failure::Failure;
@@ -12,10 +16,23 @@ use crate::interface::Interface;
 use crate::output::{Output, json};
 use crate::ui_mode::UiMode;
 
-/// The paths to remove.
+/// How many paths are removed at once: enough to hide the round trips and the flushes of the server's disk.
+const REMOVALS_AT_ONCE: usize = 8;
+
+/// What to remove.
 #[derive(Debug)]
 pub struct RemoveRequest {
-    paths: Vec<FilePath>,
+    selection: RemoveSelection,
+    skips_question: bool,
+    json: bool,
+}
+
+#[derive(Debug)]
+enum RemoveSelection {
+    /// Paths that were named one by one.
+    Named(Vec<FilePath>),
+    /// Patterns, or folders with everything in them: as the server lists them, and what was not found.
+    Found(FoundPaths, Failures),
 }
 
 /// Removes paths after asking for confirmation.
@@ -23,89 +40,209 @@ pub struct RemoveRequest {
 /// # Errors
 /// [`Failure`], also if only some of several failed.
 pub(super) async fn run(interface: &mut Interface, arguments: &cli::RmArgs) -> Result<(), Failure> {
-    match confirm(interface, arguments).await? {
-        Some(request) => request.execute(interface, arguments.json).await,
-        None => Ok(()),
+    if needs_listing(arguments) {
+        // Before the client connects.
+        ensure_can_ask(&interface.output, arguments)?;
+        selection::parse(&arguments.paths)?;
+        interface.connect().await?;
     }
+    let request = select(interface, arguments).await?;
+    if request.confirm(interface).await? {
+        request.execute(interface).await?;
+    }
+    Ok(())
 }
 
-/// Asks for confirmation; `None` if it is denied. Needs no connection, so that none waits for the person's answer.
+/// Whether the paths have to be looked up on the server before the person can be asked.
+#[must_use]
+pub fn needs_listing(arguments: &cli::RmArgs) -> bool {
+    selection::needs_listing(&arguments.paths, arguments.recursive)
+}
+
+/// Finds out what to remove. Needs a connection only if [`needs_listing`].
 ///
 /// # Errors
-/// [`Failure`].
-pub async fn confirm(
+/// [`Failure`]; nothing was removed.
+pub async fn select(
     interface: &mut Interface,
     arguments: &cli::RmArgs,
-) -> Result<Option<RemoveRequest>, Failure> {
-    let request = RemoveRequest::parse(arguments)?;
-    if arguments.yes || request.ask(interface).await? {
-        return Ok(Some(request));
-    }
-    if interface.output.mode() == UiMode::Prompt {
-        interface.output.say("Nothing was removed.").await;
-    }
-    Ok(None)
-}
-
-impl RemoveRequest {
-    fn parse(arguments: &cli::RmArgs) -> Result<Self, Failure> {
-        let paths = arguments.paths.iter().map(|typed| parse_path(typed, "remove"));
-        Ok(Self { paths: paths.collect::<Result<_, _>>()? })
-    }
-
-    async fn ask(&self, interface: &mut Interface) -> Result<bool, Failure> {
-        ensure_can_ask(&interface.output)?;
-        interface.confirm(&self.question()).await
-    }
-
-    fn question(&self) -> String {
-        const MAX_NAMED: usize = 3;
-        let named: Vec<_> = self.paths.iter().take(MAX_NAMED).map(display).collect();
-        let more = match self.paths.len().saturating_sub(MAX_NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        format!("Remove {}{more} from the server? [y/N] ", named.join(", "))
-    }
-
-    /// Removes the paths.
-    ///
-    /// # Errors
-    /// [`Failure`], also if only some of several failed.
-    pub async fn execute(self, interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
-        interface.connect().await?;
-        let (client, output) = (interface.client.clone(), interface.output.clone());
+) -> Result<RemoveRequest, Failure> {
+    ensure_can_ask(&interface.output, arguments)?;
+    let named = selection::parse(&arguments.paths)?;
+    let selection = if needs_listing(arguments) {
+        let client = interface.client.clone();
         client.require_upload_permission("cannot remove files")?;
-        let mut failures = Failures::new(self.paths.len(), "were not removed");
-        let mut paths = self.paths.iter();
-        while let Some(path) = paths.next() {
-            let rest = paths.len();
-            match interface.drive(client.remove(path)).await? {
-                Ok(()) if as_json => {
-                    output.data(json::line(&json::RemovedLine { removed: path }) + "\n").await?;
-                }
-                Ok(()) => output.say(format!("{}: removed", display(path))).await,
-                Err(error) => {
-                    if !report_failed(&mut failures, &output, error, rest).await {
-                        break;
-                    }
-                }
-            }
+        let find = FoundPaths::find(&client, &arguments.paths, arguments.recursive);
+        let (found, failed) = interface.drive(find).await??;
+        let (failures, reported) = selection::count_failures(&found, failed);
+        for error in reported {
+            interface.output.failure(&Failure::Client(error)).await;
         }
-        Ok(failures.result()?)
-    }
+        if found.count() == 0 {
+            failures.result()?;
+            let selection = RemoveSelection::Named(Vec::new());
+            return Ok(RemoveRequest { selection, skips_question: true, json: arguments.json });
+        }
+        RemoveSelection::Found(found, failures)
+    } else {
+        RemoveSelection::Named(named)
+    };
+    Ok(RemoveRequest { selection, skips_question: arguments.yes, json: arguments.json })
 }
 
-fn ensure_can_ask(output: &Output) -> Result<(), Failure> {
-    if output.can_ask() {
+fn ensure_can_ask(output: &Output, arguments: &cli::RmArgs) -> Result<(), Failure> {
+    if arguments.yes || output.can_ask() {
         return Ok(());
     }
     let what = "rm asks for confirmation, which needs a terminal";
     Err(Failure::usage(what, "--yes removes without asking"))
 }
 
-fn display(path: &FilePath) -> String {
-    display_safe(path.as_str()).into_owned()
+impl RemoveRequest {
+    /// Asks for confirmation. Needs no connection, so that none waits for the person's answer.
+    ///
+    /// # Errors
+    /// [`Failure`] if the terminal or the output fails.
+    pub async fn confirm(&self, interface: &mut Interface) -> Result<bool, Failure> {
+        if let RemoveSelection::Found(found, _) = &self.selection
+            && let Some(note) = found.note()
+        {
+            interface.output.say(note).await;
+        }
+        if self.skips_question || interface.confirm(&self.question()).await? {
+            return Ok(true);
+        }
+        if interface.output.mode() == UiMode::Prompt {
+            interface.output.say("Nothing was removed.").await;
+        }
+        Ok(false)
+    }
+
+    fn question(&self) -> String {
+        match &self.selection {
+            RemoveSelection::Named(paths) => {
+                format!("Remove {} from the server? [y/N] ", selection::names(paths.iter()))
+            }
+            RemoveSelection::Found(found, _) => found.question(),
+        }
+    }
+
+    /// Removes the paths.
+    ///
+    /// # Errors
+    /// [`Failure`], also if only some of several failed.
+    pub async fn execute(self, interface: &mut Interface) -> Result<(), Failure> {
+        interface.connect().await?;
+        interface.client.require_upload_permission("cannot remove files")?;
+        match self.selection {
+            RemoveSelection::Named(paths) => remove_named(interface, &paths, self.json).await,
+            RemoveSelection::Found(found, failures) => {
+                remove_found(interface, &found, failures, self.json).await
+            }
+        }
+    }
+}
+
+/// Removes paths in their order, and reports each.
+async fn remove_named(
+    interface: &mut Interface,
+    paths: &[FilePath],
+    json: bool,
+) -> Result<(), Failure> {
+    let (client, output) = (interface.client.clone(), interface.output.clone());
+    let mut failures = Failures::new(paths.len(), "were not removed");
+    let mut paths = paths.iter();
+    while let Some(path) = paths.next() {
+        let rest = paths.len();
+        match interface.drive(client.remove(path)).await? {
+            Ok(()) if json => print_removed(&output, path).await?,
+            Ok(()) => output.say(format!("{}: removed", display_safe(path.as_str()))).await,
+            Err(error) => {
+                if !report_failed(&mut failures, &output, error, rest).await {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(failures.result()?)
+}
+
+/// Removes what was found, a folder after everything in it, and reports it in one line.
+async fn remove_found(
+    interface: &mut Interface,
+    found: &FoundPaths,
+    failures: Failures,
+    json: bool,
+) -> Result<(), Failure> {
+    let (client, output) = (interface.client.clone(), interface.output.clone());
+    let mut removal =
+        Removal { failures, output: &output, json, removed: Vec::new(), attempted: 0 };
+    interface.drive(removal.run(&client, found)).await??;
+    if !json {
+        let removed = removal.removed.iter().copied();
+        output.say(format!("Removed {}.", found.totals_of(removed))).await;
+    }
+    Ok(removal.failures.result()?)
+}
+
+/// The removal of many paths, several at once.
+struct Removal<'a> {
+    failures: Failures,
+    output: &'a Output,
+    json: bool,
+    /// Indexes of what was removed.
+    removed: Vec<usize>,
+    attempted: usize,
+}
+
+impl Removal<'_> {
+    async fn run(&mut self, client: &Client, found: &FoundPaths) -> Result<(), Failure> {
+        for group in found.groups() {
+            let mut waiting = group.into_iter();
+            let mut running = JoinSet::new();
+            loop {
+                while running.len() < REMOVALS_AT_ONCE
+                    && let Some(index) = waiting.next()
+                {
+                    let (client, path) = (client.clone(), found.path(index).clone());
+                    running.spawn(async move { (index, client.remove(&path).await) });
+                }
+                let Some(ended) = running.join_next().await else { break };
+                let (index, result) = ended.map_err(|_| ClientError::Interrupted)?;
+                self.attempted += 1;
+                if !self.add(found, index, result).await? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether the rest can still be removed.
+    async fn add(
+        &mut self,
+        found: &FoundPaths,
+        index: usize,
+        result: Result<(), ClientError>,
+    ) -> Result<bool, Failure> {
+        match result {
+            Ok(()) => {
+                self.removed.push(index);
+                if self.json {
+                    print_removed(self.output, found.path(index)).await?;
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                let rest = found.count() - self.attempted;
+                Ok(report_failed(&mut self.failures, self.output, error, rest).await)
+            }
+        }
+    }
+}
+
+async fn print_removed(output: &Output, path: &FilePath) -> Result<(), Failure> {
+    output.data(json::line(&json::RemovedLine { removed: path }) + "\n").await
 }
 
 #[cfg(test)]
@@ -115,26 +252,21 @@ mod tests {
 
     fn rm(paths: &[&str]) -> cli::RmArgs {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        cli::RmArgs { paths, yes: false, json: false }
+        cli::RmArgs { paths, recursive: false, yes: false, json: false }
     }
 
     #[test]
     fn rm_without_a_terminal_needs_the_yes_flag() {
         let output = Output::new(UiMode::Batch, true);
-        assert_eq!(ensure_can_ask(&output).unwrap_err().exit(), Exit::Usage);
+        let failure = ensure_can_ask(&output, &rm(&["a"])).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        assert!(ensure_can_ask(&output, &cli::RmArgs { yes: true, ..rm(&["a"]) }).is_ok());
     }
 
     #[test]
-    fn the_question_names_three_paths_and_counts_the_others() {
-        let request = RemoveRequest::parse(&rm(&["a", "b/", "c", "d", "e"])).unwrap();
-        assert_eq!(request.question(), "Remove a, b, c and 2 more from the server? [y/N] ");
-    }
-
-    #[test]
-    fn rm_rejects_invalid_paths() {
-        for bad in ["", "/", "../a", "a//"] {
-            let failure = RemoveRequest::parse(&rm(&[bad])).unwrap_err();
-            assert_eq!(failure.exit(), Exit::NotFound, "{bad}");
-        }
+    fn only_patterns_and_folders_are_looked_up_before_the_question() {
+        assert!(!needs_listing(&rm(&["a", "b/c"])));
+        assert!(needs_listing(&rm(&["a", "*.txt"])));
+        assert!(needs_listing(&cli::RmArgs { recursive: true, ..rm(&["a"]) }));
     }
 }

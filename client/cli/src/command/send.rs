@@ -1,24 +1,22 @@
 //! `send`: offers files to another client, and serves them until it has stored them all.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quiver_client::error::PeerError;
 use quiver_client::peer_store::{OfferNumber, OfferedContent, OutgoingOffer};
-use quiver_client::progress::ProgressMeter;
 use quiver_client::request::{OfferRequest, UploadContent};
 use quiver_client::{Client, ClientError};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::interface::Interface;
+use crate::output::human::progress_line::ProgressState;
 use crate::output::json::events::EventLine;
-use crate::output::{Output, human};
+use crate::output::{ProgressSource, human};
 use crate::ui_mode::UiMode;
 use crate::unix;
-
-/// How often the progress bar is updated.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long the recipient may take to learn that an offer is withdrawn.
 const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(5);
@@ -111,39 +109,29 @@ pub async fn make_offer(
     Ok(SentOffer { offer, json })
 }
 
-/// Waits until an offer is settled, with a progress bar. The outer result is that of the output.
+/// Waits until an offer is settled, with its progress. The outer result is that of the output.
 async fn deliver(
     interface: &mut Interface,
     sent: &SentOffer,
     wait: bool,
 ) -> Result<Result<(), ClientError>, Failure> {
     let (client, output) = (interface.client.clone(), interface.output.clone());
-    let delivery = async {
-        tokio::select! {
-            delivered = client.deliver(sent.offer.number, wait) => delivered,
-            never = show_progress(&client, &output, &sent.offer) => never,
-        }
-    };
-    interface.drive(delivery).await
+    let number = sent.offer.number;
+    // Dropped at the end, as the display learns with the next look.
+    let delivering = Arc::new(());
+    output.progress().add(progress_of(client.clone(), number, Arc::downgrade(&delivering)));
+    interface.drive(client.deliver(number, wait)).await
 }
 
-/// Shows how much of an offer is sent. Never returns.
-async fn show_progress<T>(client: &Client, output: &Output, offer: &OutgoingOffer) -> T {
-    let mut meter = None;
-    loop {
-        sleep(PROGRESS_INTERVAL).await;
-        let sent = client.sent_bytes(offer.id);
-        if sent == 0 {
-            continue;
+/// How much of an offer is sent, as long as it is delivered.
+fn progress_of(client: Client, number: OfferNumber, delivering: Weak<()>) -> ProgressSource {
+    Box::new(move || {
+        if delivering.strong_count() == 0 {
+            return ProgressState::Over;
         }
-        let meter = meter.get_or_insert_with(|| {
-            let name = human::offers::counted_files(offer.counts.files);
-            let (meter, progress) = ProgressMeter::new(&name, offer.counts.bytes, 0);
-            output.bars().add(progress);
-            meter
-        });
-        meter.set(sent);
-    }
+        let served = client.served_offers().into_iter().find(|offer| offer.number == number);
+        served.map_or(ProgressState::Starting, |offer| ProgressState::of_offer(&offer))
+    })
 }
 
 /// Reports how an offer has ended. An offer that its recipient never saw is withdrawn: it would be a surprise later.

@@ -1,6 +1,9 @@
 //! `status`: lists connected clients and earlier ones.
 
+use std::collections::VecDeque;
+
 use chrono::Local;
+use quiver_protocol::reply::ClientRow;
 
 use crate::cli;
 use crate::failure::Failure;
@@ -20,12 +23,28 @@ pub(super) async fn run(
     let status = async {
         let mut clients = client.status().await?;
         let mut rows = RowWriter::new(&output, arguments.json);
+        let mut last = VecDeque::new();
         while let Some(row) = clients.next().await? {
-            let line =
-                if arguments.json { json::line(&row) } else { human::client_row(&row, &Local) };
-            rows.push(&line).await?;
+            if arguments.here && row.end.is_some() {
+                continue;
+            }
+            let Some(count) = arguments.last else {
+                rows.push(&line(&row, arguments.json)).await?;
+                continue;
+            };
+            if last.len() == count as usize {
+                last.pop_front();
+            }
+            last.push_back(row);
+        }
+        for row in last {
+            rows.push(&line(&row, arguments.json)).await?;
         }
         rows.finish().await
     };
     interface.drive(status).await?
+}
+
+fn line(row: &ClientRow, as_json: bool) -> String {
+    if as_json { json::line(&json::ClientLine::new(row)) } else { human::client_row(row, &Local) }
 }

@@ -1,11 +1,9 @@
 //! The exit codes, and the mapping of errors to them. Prints nothing.
 
-use std::io;
-
 use quiver_client::ErrorCode;
 use quiver_control::SteerError;
 
-use super::Failure;
+use super::{Failure, TrustListError};
 
 /// The exit codes. Their numbers are documented and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +35,8 @@ pub enum Exit {
     Declined = 11,
     /// Ctrl-C.
     Interrupted = 130,
+    /// The reader of standard output has closed it; the code of a program that SIGPIPE has ended.
+    BrokenPipe = 141,
     /// SIGTERM.
     Terminated = 143,
 }
@@ -65,16 +65,21 @@ impl Failure {
     /// The exit code.
     #[must_use]
     pub fn exit(&self) -> Exit {
+        if self.is_silent() {
+            return Exit::BrokenPipe;
+        }
         match self {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
             Self::Client(error) | Self::Offer { error, .. } => error.code().into(),
-            // A closed pipe is not a disk error; other write errors are.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
             Self::Output(_) => Exit::Disk,
-            Self::MaybeMessage { failure, .. } => failure.exit(),
+            Self::MaybeMessage { failure, .. } | Self::AtLine { failure, .. } => failure.exit(),
             Self::Interrupted(_) | Self::Cancelled(_) | Self::Continuable { .. } => {
                 Exit::Interrupted
             }
+            Self::TrustList(error) => match **error {
+                TrustListError::Unknown(_) => Exit::NotFound,
+                TrustListError::Folder(_) | TrustListError::File(_) => Exit::Disk,
+            },
             Self::Steering(error) => match &**error {
                 SteerError::Unknown(_) => Exit::NotFound,
                 SteerError::Refused { failure, .. } => match failure.code.as_ref() {
@@ -87,6 +92,7 @@ impl Failure {
             },
             Self::Terminated(_) => Exit::Terminated,
             Self::System { .. } => Exit::Other,
+            Self::File { .. } => Exit::Disk,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod peers;
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
@@ -9,14 +10,14 @@ use quiver_client::ClientError;
 use quiver_client::error::{InvalidRequest, UntrustedServer};
 use quiver_client::journal::UnfinishedShare;
 use quiver_client::known_servers::KnownServersError;
-use quiver_control::SteerError;
+use quiver_control::{CommandText, SteerError};
 use quiver_protocol::RefusalCode;
-use quiver_protocol::text::display_path;
+use quiver_protocol::text::{display_path, display_safe};
 use quiver_transfer::get::GetError;
 use quiver_transfer::put::PutError;
 use quiver_transport::{IdentityError, StreamError, TrustError};
 
-use super::Failure;
+use super::{Failure, TrustListError};
 
 impl Failure {
     /// What the user can do about the failure, if anything.
@@ -29,14 +30,25 @@ impl Failure {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 Some(format!("{hint}/say {} sends the line as a message", line.trim()))
             }
+            Self::AtLine { failure, .. } => failure.hint(),
             Self::Offer { number, error } => Some(peers::offer_hint(*number, error)),
             Self::Continuable { hint } => Some(hint.clone()),
             Self::Interrupted(share) | Self::Terminated(share) | Self::Cancelled(share) => {
                 share.map(resume_hint)
             }
+            Self::TrustList(error) => trust_list_hint(error).map(str::to_owned),
             Self::Steering(error) => steering_hint(error).map(str::to_owned),
-            Self::Config(_) | Self::Output(_) | Self::System { .. } => None,
+            Self::Config(_) | Self::Output(_) | Self::System { .. } | Self::File { .. } => None,
         }
+    }
+}
+
+fn trust_list_hint(error: &TrustListError) -> Option<&'static str> {
+    match error {
+        TrustListError::Folder(_) => Some("set XDG_STATE_HOME to a folder for them"),
+        TrustListError::File(KnownServersError::Line { .. }) => Some("correct or remove that line"),
+        TrustListError::File(_) => None,
+        TrustListError::Unknown(_) => Some("quiver trust lists the known servers"),
     }
 }
 
@@ -108,6 +120,13 @@ fn client_hint(error: &ClientError) -> Option<String> {
         | ClientError::Target { source: error, .. } => {
             return disk_hint(error).map(str::to_owned);
         }
+        ClientError::OutputFolder { path, source } => return folder_hint(path, source),
+        ClientError::ServerFolder { folder, refusal, .. } => {
+            return Some(match refusal.code {
+                RefusalCode::NotFound => format!("{} makes it", words("quiver", ["mkdir", folder])),
+                _ => "--to needs a folder".to_owned(),
+            });
+        }
         ClientError::Exists(_) => "--overwrite replaces it; -o DIR stores elsewhere",
         _ => return None,
     };
@@ -127,6 +146,8 @@ fn request_hint(request: &InvalidRequest) -> Option<&'static str> {
         InvalidRequest::StreamWithPlan => "leave out -r, --dry-run, --keep-both and --skip",
         InvalidRequest::NameForSeveral => "put each with a command of its own",
         InvalidRequest::PathForName(_) | InvalidRequest::NameForRoot => "--to DIR sets the folder",
+        InvalidRequest::PathForLocalName(_) => "-o DIR sets the folder",
+        InvalidRequest::TooManyEntries => "use several commands, one for each folder",
         InvalidRequest::NotUtf8(_) => "--as NAME stores it under another name",
         InvalidRequest::RootNotUtf8(_) => "rename it first",
         InvalidRequest::AlreadyRunning(_) => "Ctrl-C on an empty line cancels running transfers",
@@ -204,6 +225,29 @@ fn disk_hint(error: &io::Error) -> Option<&'static str> {
     })
 }
 
+/// The hint for the folder of `get -o`, which may have been meant as the name of a file.
+fn folder_hint(path: &Path, error: &io::Error) -> Option<String> {
+    let is_file_name = error.kind() == io::ErrorKind::NotADirectory || path.extension().is_some();
+    let named_as_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let name = path.file_name().and_then(OsStr::to_str);
+    let Some(name) = name.filter(|_| is_file_name && !named_as_folder) else {
+        return disk_hint(error).map(str::to_owned);
+    };
+    let mut flags = vec!["--as", name];
+    let parent = path.parent().and_then(Path::to_str).filter(|parent| !parent.is_empty());
+    if let Some(parent) = parent {
+        flags.splice(0..0, ["-o", parent]);
+    }
+    Some(format!("{} stores a single file under that name", words("get FILE", flags)))
+}
+
+/// A command line to paste into a shell, with escaped names.
+fn words<'a>(command: &str, words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = CommandText::new(command);
+    text.words(words.into_iter().map(display_safe));
+    text.finish()
+}
+
 fn trust_hint(untrusted: &UntrustedServer) -> Option<String> {
     Some(match untrusted {
         UntrustedServer::CertificateMismatch { .. } => {
@@ -212,8 +256,8 @@ fn trust_hint(untrusted: &UntrustedServer) -> Option<String> {
                 .to_owned()
         }
         UntrustedServer::FingerprintChanged { file, line, server, expected, .. } => format!(
-            "the connection may be intercepted. If the server has a new certificate, remove line {line} of \
-             {}:\n  \
+            "the connection may be intercepted. If the server has a new certificate: quiver trust forget {server}, \
+             or remove line {line} of {}:\n  \
                  {server} {expected}",
             display_path(file)
         ),
@@ -222,6 +266,10 @@ fn trust_hint(untrusted: &UntrustedServer) -> Option<String> {
         }
         UntrustedServer::UnknownServer { .. } | UntrustedServer::Declined(_) => {
             "--cert FILE trusts the server with that certificate".to_owned()
+        }
+        UntrustedServer::OtherFingerprint { .. } => {
+            "compare it with `quiver-server cert show` on the server; if it differs, the connection may be intercepted"
+                .to_owned()
         }
         UntrustedServer::InvalidCertificate { why: TrustError::NotYetValid(_), .. } => {
             "check this machine's clock".to_owned()

@@ -24,7 +24,7 @@ fn wire_codes_have_the_documented_exit_codes() {
         (Code::NotFound, 7),
         (Code::NotAFile, 7),
         (Code::NotAFolder, 7),
-        (Code::BadPath, 7),
+        (Code::BadPath, 2),
         (Code::NoSuchClient, 7),
         (Code::Changed, 9),
         (Code::Declined, 11),
@@ -54,7 +54,7 @@ fn a_lost_connection_exits_with_3_and_a_full_disk_with_8() {
     let full = ClientError::Get { path: "a".into(), source: GetError::Disk(full), streamed: false };
     assert_eq!(Failure::from(full).exit(), Exit::Disk);
     let pipe = Failure::output(io::ErrorKind::BrokenPipe.into());
-    assert_eq!((pipe.exit(), pipe.is_silent()), (Exit::Other, true));
+    assert_eq!((pipe.exit(), pipe.is_silent()), (Exit::BrokenPipe, true));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use quiver_client::question::{Answer, Question};
 use quiver_client::tree::Decision;
+use quiver_protocol::Fingerprint;
 
 use crate::failure::Failure;
 use crate::output::human::questions;
@@ -16,7 +17,7 @@ pub(super) async fn ask_question(
     Ok(match question {
         Question::Trust { server, fingerprint, not_remembered } => {
             let question = human::trust_question(server, fingerprint, not_remembered.as_deref());
-            Some(Answer::Trust(ask_yes_or_no(output, question).await?))
+            Some(ask_trust(output, question).await?)
         }
         Question::Name => output.ask("Enter your client name: ").await?.map(Answer::Name),
         Question::Password => output.ask_hidden("Password: ").await?.map(Answer::Password),
@@ -47,14 +48,26 @@ async fn confirm(output: &Output, question: String) -> Result<Option<Answer>, Fa
     Ok(Some(Answer::Confirm(output.confirm(&question).await?)))
 }
 
-async fn ask_yes_or_no(output: &Output, mut question: String) -> Result<bool, Failure> {
+async fn ask_trust(output: &Output, mut question: String) -> Result<Answer, Failure> {
     loop {
-        match output.ask(&question).await?.map(|answer| answer.to_ascii_lowercase()) {
-            Some(answer) if answer == "yes" => return Ok(true),
-            Some(answer) if answer != "no" => {
-                "Please type yes or no: ".clone_into(&mut question);
-            }
-            _ => return Ok(false),
+        let Some(answer) = output.ask(&question).await? else { return Ok(Answer::Trust(false)) };
+        if let Some(answer) = parse_trust(&answer) {
+            return Ok(answer);
+        }
+        "Please type yes or no, or paste the whole fingerprint: ".clone_into(&mut question);
+    }
+}
+
+/// `yes`, `no`, or a fingerprint, also in groups and in capitals as other programs show them.
+fn parse_trust(answer: &str) -> Option<Answer> {
+    let answer = answer.to_ascii_lowercase();
+    match answer.as_str() {
+        "yes" => Some(Answer::Trust(true)),
+        "no" => Some(Answer::Trust(false)),
+        fingerprint => {
+            let separators = |c: char| c == ':' || c.is_whitespace();
+            let digits = fingerprint.replace(separators, "");
+            Fingerprint::parse(&digits).map(Answer::Fingerprint)
         }
     }
 }
@@ -71,4 +84,26 @@ async fn ask_conflict(output: &Output, path: &str) -> Result<Answer, Failure> {
         _ => Decision::Skip,
     };
     Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_an_answer_in_every_spelling_and_only_as_a_whole() {
+        let fingerprint = Fingerprint([0xab; 32]);
+        for typed in ["ab".repeat(32), "AB:".repeat(31) + "AB", "abab ".repeat(16)] {
+            assert_eq!(
+                parse_trust(typed.trim()),
+                Some(Answer::Fingerprint(fingerprint)),
+                "{typed}"
+            );
+        }
+        for typed in ["", "y", "yes please", "abab", &"ab".repeat(31), &"ab".repeat(33)] {
+            assert_eq!(parse_trust(typed), None, "{typed}");
+        }
+        assert_eq!(parse_trust("YES"), Some(Answer::Trust(true)));
+        assert_eq!(parse_trust("No"), Some(Answer::Trust(false)));
+    }
 }

@@ -1,7 +1,9 @@
 //! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
+pub mod listing;
 pub mod offers;
 pub mod peers;
+pub mod progress_line;
 pub mod questions;
 pub mod transfers;
 
@@ -11,13 +13,14 @@ use std::time::Duration;
 use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, EntryKind, FolderEntry};
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, Fingerprint, Timestamp};
+use quiver_protocol::{FilePath, Fingerprint, Timestamp, units};
 use quiver_transfer::file_system::UnsetAttributes;
 
 use super::SERVER;
 use crate::failure::Failure;
 use quiver_client::ClientError;
 use quiver_client::journal::{Direction, SingleFile, TransferSubject, percent};
+use quiver_client::known_servers::ConfirmedServer;
 use quiver_client::notice::Notice;
 use quiver_client::throughput::Throughput;
 use quiver_client::transfers::TransferSummary;
@@ -32,6 +35,17 @@ where
     let local = |moment: &Timestamp| time(moment, zone);
     let end = row.end.as_ref().map_or_else(|| "Still Connected".to_owned(), local);
     format!("Client {}: {} - Start: {}, End: {end}", row.number, row.name, local(&row.start))
+}
+
+/// `files.example.org:4433  FINGERPRINT  since 2024-10-19 17:45:47`, with the address in a column of `width`.
+pub fn known_server<Z: TimeZone>(server: &ConfirmedServer, width: usize, zone: &Z) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let ConfirmedServer { address, fingerprint, since, .. } = server;
+    let address = address.to_string();
+    let since = since.map_or_else(String::new, |since| format!("  since {}", time(&since, zone)));
+    format!("{address:width$}  {fingerprint}{since}")
 }
 
 /// `2024-10-19 17:45:47`, in local time of `zone`.
@@ -61,14 +75,13 @@ pub fn not_served(count: u64) -> String {
     }
 }
 
-/// `secret.txt: 12 bytes received and verified`
+/// `secret.txt: 12 B received and verified`
 #[must_use]
 pub fn received(path: &FilePath, size: u64) -> String {
-    let unit = if size == 1 { "byte" } else { "bytes" };
-    format!("{}: {size} {unit} received and verified", display_safe(path.as_str()))
+    format!("{}: {} received and verified", display_safe(path.as_str()), units::bytes(size))
 }
 
-/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600000000 bytes, started 2024-10-19 17:45:47`
+/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600.0 MB, started 2024-10-19 17:45:47`
 #[must_use]
 pub fn unfinished<Z: TimeZone>(transfer: &UnfinishedTransfer, zone: &Z) -> String
 where
@@ -81,7 +94,7 @@ where
             let share = stored
                 .map_or_else(String::new, |stored| format!("{} % of ", percent(stored, *size)));
             let local = local.display().to_string();
-            (path.as_str().to_owned(), local, format!("{share}{size} bytes, "))
+            (path.as_str().to_owned(), local, format!("{share}{}, ", units::bytes(*size)))
         }
         TransferSubject::Tree(tree) => {
             let (named, folder) = (tree.named.join(" "), tree.folder.display().to_string());
@@ -104,23 +117,6 @@ where
     format!("{route}: {progress}started {started}{running}")
 }
 
-/// A number of bytes in decimal units, with one decimal.
-pub(super) fn bytes(mut count: f64) -> String {
-    let mut unit = "bytes";
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if count < 1000.0 {
-            break;
-        }
-        (count, unit) = (count / 1000.0, larger);
-    }
-    if unit == "bytes" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(super) fn byte_count(count: u64) -> String {
-    if count == 1 { "1 byte".to_owned() } else { bytes(count as f64) }
-}
-
 /// `10000 files received and verified (41.0 MB in 0.8 s, 12345 files/s), 3 already there, 1 failed`
 #[must_use]
 pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
@@ -129,12 +125,11 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
         Direction::Put => "stored",
     };
     let files = |count: u64| if count == 1 { "file" } else { "files" };
-    let seconds = summary.took.as_secs_f64().max(0.001);
     let mut text = format!("{} {} {done}", summary.moved, files(summary.moved));
     if summary.moved > 0 {
-        #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-        let (size, rate) = (byte_count(summary.bytes), summary.moved as f64 / seconds);
-        text += &format!(" and verified ({size} in {seconds:.1} s, {rate:.0} files/s)");
+        let (size, took) = (units::bytes(summary.bytes), units::took(summary.took));
+        let rate = per_second(summary.moved, summary.took.max(Duration::from_millis(1)));
+        text += &format!(" and verified ({size} in {took}, {rate} files/s)");
     }
     for (count, result) in [
         (summary.same, "already there"),
@@ -176,23 +171,20 @@ pub fn already_there(path: &FilePath) -> String {
     format!("{}: already there", display_safe(path.as_str()))
 }
 
-/// `secret.txt: 12 bytes stored and verified`
+/// `secret.txt: 12 B stored and verified`
 #[must_use]
 pub fn stored(path: &FilePath, size: u64) -> String {
-    let unit = if size == 1 { "byte" } else { "bytes" };
-    format!("{}: {size} {unit} stored and verified", display_safe(path.as_str()))
+    format!("{}: {} stored and verified", display_safe(path.as_str()), units::bytes(size))
 }
 
 /// `33.6 MB in 2.4 s: 14.0 MB/s, limited by this disk`
 #[must_use]
 pub fn throughput(throughput: &Throughput) -> String {
-    let seconds = throughput.took.as_secs_f64().max(0.001);
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let moved = throughput.moved as f64;
-    let limit = throughput
-        .limited_by
+    let Throughput { moved, took, limited_by } = *throughput;
+    let limit = limited_by
         .map_or_else(String::new, |limit| format!(", limited by {}", limit.describe(SERVER)));
-    format!("{} in {seconds:.1} s: {}/s{limit}", bytes(moved), bytes(moved / seconds))
+    let rate = units::average_rate(moved, took);
+    format!("{} in {}: {rate}{limit}", units::bytes(moved), units::took(took))
 }
 
 /// The message when the server stops.
@@ -218,6 +210,7 @@ pub fn trust_question(
     format!(
         "The server {server} is not known yet. Its fingerprint is\n  {fingerprint}\n\
          Compare it with the output of `quiver-server cert show` on the server.\n\
+         Instead of yes, you can paste the fingerprint that it shows.\n\
          {what} [yes/no] "
     )
 }
@@ -226,6 +219,7 @@ pub fn trust_question(
 #[must_use]
 pub fn notice(notice: &Notice) -> String {
     let text = match notice {
+        Notice::Connecting { server } => format!("Connecting to {server} ..."),
         Notice::ServerNotRemembered { server, why } => {
             format!("note: you will be asked about {server} again: {why}")
         }
@@ -239,7 +233,7 @@ pub fn notice(notice: &Notice) -> String {
             format!("{why}: trying again for {} s", retry_for.as_secs_f64().round())
         }
         Notice::HashingPrefix { path, bytes } => {
-            let received = byte_count(*bytes);
+            let received = units::bytes(*bytes);
             format!("{}: checking the {received} received earlier", display_safe(path.as_str()))
         }
         Notice::Resuming { path, offset, size } => {
@@ -266,11 +260,11 @@ pub fn notice(notice: &Notice) -> String {
     }
 }
 
-/// Bytes per second, rounded down.
+/// Bytes or files per second, rounded down.
 #[must_use]
-pub fn per_second(bytes: u64, took: Duration) -> u64 {
+pub fn per_second(count: u64, took: Duration) -> u64 {
     let nanoseconds = took.as_nanos().max(1);
-    u64::try_from(u128::from(bytes) * 1_000_000_000 / nanoseconds).unwrap_or(u64::MAX)
+    u64::try_from(u128::from(count) * 1_000_000_000 / nanoseconds).unwrap_or(u64::MAX)
 }
 
 /// What failed, why, and what to do. A busy server's own message is returned alone.
@@ -320,6 +314,7 @@ mod tests {
             start: timestamp("2024-10-19T17:45:47.123Z"),
             end: None,
             reachable: false,
+            one_shot: false,
         };
         let east = FixedOffset::east_opt(7200).unwrap();
         assert_eq!(
@@ -331,12 +326,6 @@ mod tests {
             client_row(&row, &east),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
         );
-    }
-
-    #[test]
-    fn byte_counts_have_decimal_units() {
-        assert_eq!(bytes(999.0), "999 bytes");
-        assert_eq!(bytes(33_600_000.0), "33.6 MB");
     }
 
     #[test]

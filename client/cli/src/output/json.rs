@@ -6,10 +6,12 @@ pub mod peers;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use quiver_client::known_servers::ConfirmedServer;
 use quiver_client::transfers::{DownloadedFile, PlanSummary, TransferSummary, UploadedFile};
 use quiver_client::tree::LeftOutEntry;
+use quiver_protocol::reply::ClientRow;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{ContentHash, FilePath};
+use quiver_protocol::{ContentHash, FilePath, Fingerprint, Timestamp};
 use serde::Serialize;
 
 use super::SERVER;
@@ -233,6 +235,50 @@ pub struct MadeFolderLine<'a> {
     pub path: &'a FilePath,
     /// Whether it was created; false if it existed.
     pub created: bool,
+}
+
+/// A known server.
+#[derive(Debug, Serialize)]
+pub struct KnownServerLine {
+    server: String,
+    fingerprint: Fingerprint,
+    /// `null` if an earlier version has remembered it.
+    since: Option<Timestamp>,
+}
+
+impl KnownServerLine {
+    /// For a line of the file of known servers.
+    #[must_use]
+    pub fn new(known: &ConfirmedServer) -> Self {
+        let ConfirmedServer { address, fingerprint, since, .. } = known;
+        Self { server: address.to_string(), fingerprint: *fingerprint, since: *since }
+    }
+}
+
+/// A server that is not known any more.
+#[derive(Debug, Serialize)]
+pub struct ForgottenServerLine<'a> {
+    /// Its address.
+    pub server: &'a str,
+    /// `forgotten`
+    pub result: &'a str,
+}
+
+/// A client that is or was connected.
+#[derive(Debug, Serialize)]
+pub struct ClientLine<'a> {
+    #[serde(flatten)]
+    row: &'a ClientRow,
+    /// `command` if it only runs or ran one command, else `session`.
+    kind: &'a str,
+}
+
+impl<'a> ClientLine<'a> {
+    /// For a row of the server's list.
+    #[must_use]
+    pub fn new(row: &'a ClientRow) -> Self {
+        Self { row, kind: if row.one_shot { "command" } else { "session" } }
+    }
 }
 
 /// An object as JSON, without a line break. Characters that a terminal may interpret are written as `\u` escapes,

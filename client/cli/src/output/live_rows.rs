@@ -1,11 +1,11 @@
 //! Rows on a terminal that are replaced as they change.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use super::terminal_block::{TerminalBlock, TerminalSize, can_move_cursor};
 
 /// A terminal may take this long for the last rows.
 const LAST_ROWS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -21,22 +21,23 @@ impl LiveRows {
     /// Starts to draw; `None` if standard output is no terminal that can move its cursor.
     #[must_use]
     pub fn on_stdout() -> Option<Self> {
-        let is_capable = std::io::stdout().is_terminal()
-            && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        if !is_capable {
+        if !io::stdout().is_terminal() || !can_move_cursor() {
             return None;
         }
         let (rows, changes) = mpsc::channel::<Vec<String>>();
         let (end, ended) = mpsc::channel();
         let draw = move || {
-            let mut drawn = DrawnRows::new();
+            let mut block = TerminalBlock::default();
             while let Ok(mut latest) = changes.recv() {
                 // Only the latest rows matter.
                 while let Ok(later) = changes.try_recv() {
                     latest = later;
                 }
-                drawn.set(&latest);
+                let stdout = io::stdout();
+                // An error loses only these rows.
+                let _ = block.draw(latest, TerminalSize::of(&stdout), &mut stdout.lock());
             }
+            let _ = block.leave(&mut io::stdout().lock());
             // Fails after the timeout.
             let _ = end.send(());
         };
@@ -57,50 +58,5 @@ impl Drop for LiveRows {
     fn drop(&mut self) {
         self.rows = None;
         let _ = self.ended.recv_timeout(LAST_ROWS_TIMEOUT);
-    }
-}
-
-#[derive(Debug)]
-struct DrawnRows {
-    multi: MultiProgress,
-    rows: Vec<ProgressBar>,
-}
-
-impl DrawnRows {
-    fn new() -> Self {
-        Self {
-            multi: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
-            rows: Vec::new(),
-        }
-    }
-
-    fn set(&mut self, texts: &[String]) {
-        while self.rows.len() > texts.len() {
-            if let Some(row) = self.rows.pop() {
-                row.finish_and_clear();
-                self.multi.remove(&row);
-            }
-        }
-        let style = || {
-            ProgressStyle::with_template("{wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner())
-        };
-        while self.rows.len() < texts.len() {
-            let row = self.multi.add(ProgressBar::no_length());
-            row.set_style(style());
-            self.rows.push(row);
-        }
-        for (row, text) in self.rows.iter().zip(texts) {
-            row.set_message(text.clone());
-            row.tick();
-        }
-    }
-}
-
-impl Drop for DrawnRows {
-    fn drop(&mut self) {
-        for row in &self.rows {
-            row.abandon();
-        }
     }
 }

@@ -14,6 +14,8 @@ pub mod plan;
 mod print_above;
 mod progress;
 mod rows;
+mod terminal_block;
+mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -23,17 +25,21 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use quiver_client::notice::Notice;
 use quiver_protocol::text::display_safe;
 use quiver_transfer::blocking;
 use quiver_transport::LogWriter;
 
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
+use crate::unix::terminal_width;
 pub(crate) use ask::is_yes;
 pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
-pub use progress::ProgressBars;
+pub use progress::{PLAIN_LINE_INTERVAL, ProgressDisplay, ProgressSource};
 pub use rows::{PRINT_SIZE, RowWriter};
+use terminal_block::TerminalSize;
+pub use wrap::fill;
 
 /// The name of the other end in what limited a transfer.
 const SERVER: &str = "server";
@@ -56,7 +62,7 @@ pub struct Output {
 struct OutputInner {
     mode: UiMode,
     quiet: bool,
-    bars: ProgressBars,
+    progress: ProgressDisplay,
     /// Held while a text is printed; fair, so that texts are printed in order.
     print_lock: tokio::sync::Mutex<()>,
     print_above: Mutex<Option<PrintAbove>>,
@@ -67,14 +73,14 @@ impl Output {
     /// Creates the output of a mode; `quiet` prints only data and errors.
     #[must_use]
     pub fn new(mode: UiMode, quiet: bool) -> Self {
-        let bars = if mode == UiMode::OneShot && !quiet {
-            ProgressBars::on_stderr()
+        let progress = if mode == UiMode::Prompt || quiet {
+            ProgressDisplay::none()
         } else {
-            ProgressBars::none()
+            ProgressDisplay::on_stderr()
         };
         let print_lock = tokio::sync::Mutex::new(());
         let (print_above, confirm) = (Mutex::new(None), Mutex::new(None));
-        let inner = OutputInner { mode, quiet, bars, print_lock, print_above, confirm };
+        let inner = OutputInner { mode, quiet, progress, print_lock, print_above, confirm };
         Self { inner: Arc::new(inner) }
     }
 
@@ -84,10 +90,16 @@ impl Output {
         self.inner.mode
     }
 
-    /// The progress bars.
+    /// The progress of running transfers.
     #[must_use]
-    pub fn bars(&self) -> &ProgressBars {
-        &self.inner.bars
+    pub fn progress(&self) -> &ProgressDisplay {
+        &self.inner.progress
+    }
+
+    /// How many columns a line at the terminal may use.
+    #[must_use]
+    pub fn line_width(&self) -> usize {
+        TerminalSize::of(io::stdout()).line_width()
     }
 
     /// Prints everything with `print`; `None` prints directly again, after all that was printed before.
@@ -119,6 +131,15 @@ impl Output {
         }
     }
 
+    /// Prints a notice, unless quiet.
+    pub async fn notice(&self, notice: &Notice) {
+        // For a person who waits, not for a log.
+        let is_for_people = matches!(notice, Notice::Connecting { .. });
+        if !is_for_people || io::stderr().is_terminal() {
+            self.say(human::notice(notice)).await;
+        }
+    }
+
     /// Prints a warning, also if quiet.
     pub async fn warn(&self, text: impl Into<String>) {
         self.print_message(text.into()).await;
@@ -127,16 +148,19 @@ impl Output {
     /// Prints a failure with its hint.
     pub async fn failure(&self, failure: &Failure) {
         if !failure.is_silent() {
-            self.print_message(human::failure(failure)).await;
+            self.print_message(wrap::message(human::failure(failure), self.message_width())).await;
         }
+    }
+
+    /// The width of the terminal that messages go to; `None` if it is none.
+    #[must_use]
+    pub fn message_width(&self) -> Option<usize> {
+        OutputStream::of_messages(self.inner.mode).width()
     }
 
     async fn print_message(&self, mut text: String) {
         text.push('\n');
-        let stream = match self.inner.mode {
-            UiMode::Prompt => OutputStream::Data,
-            UiMode::OneShot | UiMode::Batch => OutputStream::Messages,
-        };
+        let stream = OutputStream::of_messages(self.inner.mode);
         // An error on stderr cannot be reported.
         let _ = self.print(stream, text).await;
     }
@@ -148,7 +172,7 @@ impl Output {
             return print_above.print(text).await;
         }
         let inner = self.inner.clone();
-        blocking::run_io(move || inner.bars.suspend(|| stream.write(&text))).await
+        blocking::run_io(move || inner.progress.suspend(|| stream.write(&text))).await
     }
 }
 
@@ -167,6 +191,21 @@ enum OutputStream {
 }
 
 impl OutputStream {
+    /// Where messages go.
+    fn of_messages(mode: UiMode) -> Self {
+        match mode {
+            UiMode::Prompt => Self::Data,
+            UiMode::OneShot | UiMode::Batch => Self::Messages,
+        }
+    }
+
+    fn width(self) -> Option<usize> {
+        match self {
+            Self::Data => terminal_width(io::stdout()),
+            Self::Messages => terminal_width(io::stderr()),
+        }
+    }
+
     fn write(self, text: &str) -> io::Result<()> {
         match self {
             Self::Data => {
@@ -187,7 +226,8 @@ pub fn report_final_failure(failure: &Failure) {
     // After a signal the terminal's cursor may still be behind a question or a prompt.
     let is_signal = matches!(failure, Failure::Interrupted(_) | Failure::Terminated(_));
     let line_break = if is_signal && io::stderr().is_terminal() { "\n" } else { "" };
-    let text = format!("{line_break}{}\n", human::failure(failure));
+    let lines = wrap::message(human::failure(failure), OutputStream::Messages.width());
+    let text = format!("{line_break}{lines}\n");
     let (sender, written) = mpsc::channel();
     let write = move || {
         // If stderr fails, the exit code still reports the failure.
@@ -208,8 +248,12 @@ pub fn report_final_failure(failure: &Failure) {
 pub fn report_usage_error(error: &clap::Error) {
     let text = error.render().to_string();
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
-    // If stderr fails, the exit code still reports the error.
-    let _ = if safe == text { error.print() } else { OutputStream::Messages.write(&safe) };
+    let mut shown = wrap::message(safe, OutputStream::Messages.width());
+    if text.ends_with('\n') && !shown.ends_with('\n') {
+        shown.push('\n');
+    }
+    // Clap prints with colours. If stderr fails, the exit code still reports the error.
+    let _ = if shown == text { error.print() } else { OutputStream::Messages.write(&shown) };
 }
 
 /// Prints a generated document: a completion script or a man page.

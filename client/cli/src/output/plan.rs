@@ -4,8 +4,8 @@ use quiver_client::journal::percent;
 use quiver_client::transfers::{PlanSummary, PlannedAction, PlannedFile};
 use quiver_client::tree::{ItemKind, PlanItemState};
 use quiver_protocol::text::display_safe;
+use quiver_protocol::units;
 
-use super::human::byte_count;
 use super::json::{self, PlannedLine};
 
 /// `differs, replace    notes/a.txt (600.0 MB)`
@@ -30,7 +30,7 @@ pub fn row(planned: &PlannedFile) -> String {
     };
     let details = match (&planned.state, planned.kind) {
         (PlanItemState::Blocked(why), _) => format!(": {}", display_safe(why)),
-        (_, ItemKind::File { .. }) => format!(" ({})", byte_count(size)),
+        (_, ItemKind::File { size, .. }) => format!(" ({})", units::bytes(size)),
         (_, ItemKind::Folder { .. }) => String::new(),
     };
     let copy = planned.copy.as_ref();
@@ -72,15 +72,15 @@ pub fn json_row(planned: &PlannedFile) -> String {
     })
 }
 
-/// `6 files, 54 bytes: 3 to transfer (27 bytes), 1 already there, 2 would fail`
+/// `6 files, 54 B: 3 to transfer (27 B), 1 already there, 2 would fail`
 #[must_use]
 pub fn summary(summary: &PlanSummary) -> String {
     let PlanSummary { total, moved, same, kept, asked, failed, left_out } = *summary;
     let files = if total.files == 1 { "file" } else { "files" };
-    let mut text = format!("{} {files}, {}: ", total.files, byte_count(total.bytes));
+    let mut text = format!("{} {files}, {}: ", total.files, units::bytes(total.bytes));
     text += &match moved.files {
         0 => "nothing to transfer".to_owned(),
-        count => format!("{count} to transfer ({})", byte_count(moved.bytes)),
+        count => format!("{count} to transfer ({})", units::bytes(moved.bytes)),
     };
     for (count, result) in [
         (same, "already there"),
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn rows_show_what_would_be_done_with_each_file() {
         let shown = |state, decision| row(&planned(state, decision));
-        let size = "notes/a (100 bytes)";
+        let size = "notes/a (100 B)";
         assert_eq!(shown(PlanItemState::New, None), format!("new                 {size}"));
         assert_eq!(shown(PlanItemState::Partial(45), None), format!("resume at 45 %      {size}"));
         assert_eq!(shown(PlanItemState::Same, None), format!("same                {size}"));
@@ -165,7 +165,7 @@ mod tests {
     fn totals_name_only_what_there_is() {
         let one = ItemCount { files: 1, bytes: 1 };
         let counts = PlanSummary { total: one, moved: one, ..PlanSummary::default() };
-        assert_eq!(summary(&counts), "1 file, 1 byte: 1 to transfer (1 byte)");
+        assert_eq!(summary(&counts), "1 file, 1 B: 1 to transfer (1 B)");
         let total = ItemCount { files: 7, bytes: 2_500_000 };
         let (same, kept, asked, failed, left_out) = (1, 1, 2, 3, 4);
         let moved = ItemCount::default();

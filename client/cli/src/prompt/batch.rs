@@ -1,24 +1,26 @@
 //! Runs commands from a pipe or a file, without a prompt or questions. Data goes to standard output; the exit
 //! code is that of the first failure. If the connection is lost between two lines, the next line reconnects.
 
-use std::io::{self, BufRead as _};
-use std::thread;
+mod input;
+
+use std::{io, thread};
 
 use quiver_client::event::ConnectionState;
 use tokio::sync::mpsc;
 
+use self::input::{InputLine, Lines};
 use super::line::ParsedLine;
-use super::{CONNECTED_AGAIN, connection_lost};
+use super::{CONNECTED_AGAIN, connection_lost, parse_line};
 use crate::command;
-use crate::command::PROMPT_HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
+use crate::prompt_help;
 
-/// Reads and runs lines up to the end of input or `exit`.
+/// Reads and runs lines up to the end of input or `exit`; with `fail_fast`, up to the first failure.
 ///
 /// # Errors
 /// [`Failure`] if the client cannot connect or reconnect, or loses the connection during a command.
-pub async fn run_batch(interface: &mut Interface) -> Result<Exit, Failure> {
+pub async fn run_batch(interface: &mut Interface, fail_fast: bool) -> Result<Exit, Failure> {
     interface.connect().await?;
     interface.output.say("Connected to the server successfully.").await;
     let mut lines = read_lines()?;
@@ -37,25 +39,32 @@ pub async fn run_batch(interface: &mut Interface) -> Result<Exit, Failure> {
         };
         let Some(line) = line else { break };
         let line = line.map_err(|source| Failure::system("cannot read", source))?;
-        let result = match ParsedLine::parse(&line) {
-            Ok(ParsedLine::Exit) => break,
-            Ok(parsed) => {
+        let number = line.number;
+        let result = match parse_input(line).await {
+            Ok((_, ParsedLine::Exit)) => break,
+            Ok((text, parsed)) => {
                 if parsed.needs_connection() && !interface.client.is_connected() {
-                    interface.connect().await?;
+                    interface.connect().await.map_err(|failure| failure.at_line(number))?;
                     interface.output.say(CONNECTED_AGAIN).await;
                 }
-                run_line(interface, parsed).await.map_err(|failure| failure.in_line(&line))
+                run_line(interface, parsed).await.map_err(|failure| failure.in_line(&text))
             }
             Err(failure) => Err(failure),
         };
-        if let Err(failure) = result {
-            if failure.is_lost_connection() || failure.is_output_failure() {
-                return Err(failure);
-            }
-            interface.output.failure(&failure).await;
-            if exit == Exit::Done {
-                exit = failure.exit();
-            }
+        let Err(failure) = result else { continue };
+        if failure.is_output_failure() {
+            return Err(failure);
+        }
+        let failure = failure.at_line(number);
+        if failure.is_lost_connection() {
+            return Err(failure);
+        }
+        interface.output.failure(&failure).await;
+        if exit == Exit::Done {
+            exit = failure.exit();
+        }
+        if fail_fast {
+            break;
         }
     }
     interface.output.say("Closing connection to server...").await;
@@ -64,11 +73,20 @@ pub async fn run_batch(interface: &mut Interface) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-async fn run_line(interface: &mut Interface, line: ParsedLine) -> Result<(), Failure> {
-    match line {
+/// Parses a line. Also returns its text.
+async fn parse_input(line: InputLine) -> Result<(String, ParsedLine), Failure> {
+    let text = line.text?;
+    let parsed = parse_line(text.clone()).await?;
+    Ok((text, parsed))
+}
+
+async fn run_line(interface: &mut Interface, parsed: ParsedLine) -> Result<(), Failure> {
+    match parsed {
         ParsedLine::Blank | ParsedLine::Exit => Ok(()),
+        ParsedLine::NearMiss(near) => Err(near.into_failure()),
         ParsedLine::Help => {
-            interface.output.say(PROMPT_HELP).await;
+            let width = interface.output.message_width();
+            interface.output.say(prompt_help::wrapped(width)).await;
             Ok(())
         }
         ParsedLine::Message(text) => command::send_message(interface, &text).await,
@@ -77,10 +95,10 @@ async fn run_line(interface: &mut Interface, line: ParsedLine) -> Result<(), Fai
 }
 
 /// Reads the lines of standard input on a separate thread, which the end of the program does not wait for.
-fn read_lines() -> Result<mpsc::Receiver<io::Result<String>>, Failure> {
+fn read_lines() -> Result<mpsc::Receiver<io::Result<InputLine>>, Failure> {
     let (sender, lines) = mpsc::channel(1);
     let read = move || {
-        for line in io::stdin().lock().lines() {
+        for line in Lines::new(io::stdin().lock()) {
             let failed = line.is_err();
             if sender.blocking_send(line).is_err() || failed {
                 return;

@@ -1,6 +1,7 @@
 //! Tab completion: commands, files on the server and local files, names of clients. Asks the server with a
 //! short timeout.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc as sync;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 use super::line::{EVERYONE, SAY, TO_CLIENT};
 use super::words::{self, LastWord};
-use crate::command::{PROMPT_COMMANDS, SLASH_COMMANDS, STEERING_COMMANDS};
+use crate::command::{PARSED_COMMANDS, PROMPT_COMMANDS, SLASH_COMMANDS, STEERING_COMMANDS};
 
 /// Time limit for the server's response.
 const TIMEOUT: Duration = Duration::from_millis(700);
@@ -31,7 +32,7 @@ pub(super) struct CompletionQuery {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum CompletionSubject {
-    /// The entries of this folder on the server.
+    /// The entries of this folder on the server, as typed; empty, or ending with a slash.
     ServerFolder(String),
     /// The connected clients.
     Clients,
@@ -64,7 +65,10 @@ pub(super) fn complete(line: &str, queries: &mpsc::Sender<CompletionQuery>) -> (
         responses.recv_timeout(TIMEOUT + Duration::from_millis(100)).unwrap_or_default()
     };
     let completions = match subject(&word) {
-        Some(CompletionSubject::LocalFolder(folder)) => local_entries(&folder),
+        Some(CompletionSubject::LocalFolder(folder)) => {
+            let home = std::env::home_dir().filter(|_| word.has_tilde);
+            local_entries(&folder, home.as_deref())
+        }
         Some(CompletionSubject::Nothing) => Vec::new(),
         Some(subject) => ask(subject),
         None => commands(),
@@ -81,47 +85,55 @@ fn subject(word: &LastWord) -> Option<CompletionSubject> {
     if let Some(name) = command.strip_prefix('/').filter(|name| SLASH_COMMANDS.contains(name)) {
         return Some(slash_subject(name, word));
     }
-    match command.strip_prefix('/').unwrap_or(&command) {
+    let name = command.strip_prefix('/').unwrap_or(&command);
+    let is_folder_flag = |word: &String| matches!(word.as_str(), "-o" | "--output");
+    match PARSED_COMMANDS.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name) {
         name if STEERING_COMMANDS.contains(&name) => Some(CompletionSubject::Nothing),
-        "put" if word.before.last().is_none_or(|word| word != "--to") => {
-            let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
-            Some(CompletionSubject::LocalFolder(word.value[..length].to_owned()))
-        }
+        "put" if word.before.last().is_none_or(|word| word != "--to") => Some(local_folder(word)),
+        "get" if word.before.last().is_some_and(is_folder_flag) => Some(local_folder(word)),
         "get" | "list" | "put" | "rm" | "mv" | "mkdir" => {
-            let folder = word.value.rsplit_once('/').map_or("", |(folder, _)| folder);
-            Some(CompletionSubject::ServerFolder(folder.to_owned()))
+            let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
+            Some(CompletionSubject::ServerFolder(word.value[..length].to_owned()))
         }
         _ => Some(CompletionSubject::Clients),
     }
 }
 
+fn local_folder(word: &LastWord) -> CompletionSubject {
+    let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
+    CompletionSubject::LocalFolder(word.value[..length].to_owned())
+}
+
 /// What a word of a command between clients names.
 fn slash_subject(command: &str, word: &LastWord) -> CompletionSubject {
-    let folder = || {
-        let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
-        CompletionSubject::LocalFolder(word.value[..length].to_owned())
-    };
     match (command, word.before.len()) {
         ("tell" | "send" | "path" | "verify", 1) => CompletionSubject::Clients,
         ("accept" | "decline", 1) => CompletionSubject::OpenOffers,
         ("contacts", 2) => CompletionSubject::Clients,
-        ("send" | "accept", _) => folder(),
+        ("send" | "accept", _) => local_folder(word),
         ("tell", _) => CompletionSubject::Clients,
         _ => CompletionSubject::Nothing,
     }
 }
 
 fn commands() -> Vec<Completion> {
-    let plain = || PROMPT_COMMANDS.iter().chain(&STEERING_COMMANDS);
-    let names = plain().map(|name| (*name).to_owned());
-    let slashed = plain().chain(&SLASH_COMMANDS).map(|name| format!("/{name}"));
+    // The words of a shell are for habits, not to be learned.
+    let is_offered = |(alias, name): &(&str, &str)| alias == name || *alias == "quit";
+    let parsed = || PARSED_COMMANDS.into_iter().filter(is_offered).map(|(alias, _)| alias);
+    let plain = || PROMPT_COMMANDS.into_iter().chain(parsed());
+    let names = plain().map(str::to_owned);
+    let slashed = plain().chain(SLASH_COMMANDS).map(|name| format!("/{name}"));
     let all = names.chain([SAY.to_owned()]).chain(slashed);
     all.map(|value| Completion { value, ends_word: true }).collect()
 }
 
-/// Local files and folders; none if the folder cannot be read.
-fn local_entries(folder: &str) -> Vec<Completion> {
-    let path = if folder.is_empty() { "." } else { folder };
+/// Local files and folders; none if the folder cannot be read. With a home folder, `~` at the beginning stands for it.
+fn local_entries(folder: &str, home: Option<&Path>) -> Vec<Completion> {
+    let path = match (folder, home.zip(folder.strip_prefix("~/"))) {
+        ("", _) => PathBuf::from("."),
+        (_, Some((home, below))) => home.join(below),
+        (folder, None) => PathBuf::from(folder),
+    };
     let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
     let completion = |entry: std::fs::DirEntry| {
         let value = format!("{folder}{}", entry.file_name().to_str()?);
@@ -150,7 +162,11 @@ fn matching(word: &LastWord, completions: Vec<Completion>) -> Vec<Pair> {
     matching.sort_by(|a, b| a.value.cmp(&b.value));
     let is_only = matching.len() == 1;
     let pair = |completion: Completion| {
-        let mut replacement = words::quote(&completion.value, word.quote);
+        let (tilde, value) = match completion.value.strip_prefix('~') {
+            Some(value) if word.has_tilde => ("~", value),
+            _ => ("", completion.value.as_str()),
+        };
+        let mut replacement = tilde.to_owned() + &words::quote(value, word.quote);
         if completion.value.starts_with('-') && !word.before.iter().any(|word| word == "--") {
             // Otherwise the command would parse it as a flag.
             replacement.insert_str(0, "-- ");
@@ -193,7 +209,8 @@ async fn server_entries(client: &Client, folder: &str) -> Result<Vec<Completion>
     let mut completions = Vec::new();
     while completions.len() < MAX_COMPLETIONS {
         let ListItem::Entry(entry) = entries.next().await? else { break };
-        let value = entry.path.to_string();
+        // As typed, which may be `./notes/`.
+        let value = format!("{folder}{}", entry.path.file_name());
         completions.push(match entry.kind {
             EntryKind::File => Completion { value, ends_word: true },
             EntryKind::Folder => Completion { value: value + "/", ends_word: false },
@@ -257,7 +274,7 @@ mod tests {
         );
         assert_eq!(
             subject(&words::last_word("/LIST a/b/c")),
-            Some(CompletionSubject::ServerFolder("a/b".to_owned()))
+            Some(CompletionSubject::ServerFolder("a/b/".to_owned()))
         );
         assert_eq!(subject(&words::last_word("hello Ro")), Some(CompletionSubject::Clients));
         assert_eq!(
@@ -273,8 +290,16 @@ mod tests {
             Some(CompletionSubject::LocalFolder("/tmp/".to_owned()))
         );
         assert_eq!(
+            subject(&words::last_word("get a -o sub/x")),
+            Some(CompletionSubject::LocalFolder("sub/".to_owned()))
+        );
+        assert_eq!(
+            subject(&words::last_word("ls ./n")),
+            Some(CompletionSubject::ServerFolder("./".to_owned()))
+        );
+        assert_eq!(
             subject(&words::last_word("put a --to n/o")),
-            Some(CompletionSubject::ServerFolder("n".to_owned()))
+            Some(CompletionSubject::ServerFolder("n/".to_owned()))
         );
     }
 
@@ -307,6 +332,16 @@ mod tests {
     }
 
     #[test]
+    fn a_tilde_stays_a_tilde() {
+        assert_eq!(replacements("put ~/n", &["~/n*"]), ["~/n\\* "]);
+        assert_eq!(replacements("put \\~", &["~n"]), ["\\~n "]);
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("sub")).unwrap();
+        std::fs::write(home.path().join("sub/a"), "").unwrap();
+        assert_eq!(local_entries("~/sub/", Some(home.path())), [completion("~/sub/a")]);
+    }
+
+    #[test]
     fn commands_are_offered_with_a_slash_only_after_a_slash() {
         let offered = |line| -> Vec<String> {
             matching(&words::last_word(line), commands())
@@ -318,6 +353,7 @@ mod tests {
         assert_eq!(offered("/s"), ["/say", "/send", "/status"]);
         assert_eq!(offered("ac"), Vec::<String>::new());
         let mut all = [&PROMPT_COMMANDS[..], &STEERING_COMMANDS].concat();
+        all.extend(["help", "message", "quit"]);
         all.sort_unstable();
         assert_eq!(offered(""), all);
     }

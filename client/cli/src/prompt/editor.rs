@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc as sync};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -20,6 +21,9 @@ use crate::failure::Failure;
 use crate::output::{PrintAbove, ReadingFlag};
 use quiver_client::folders;
 
+/// A line that ends sooner after its prompt was pasted, or typed ahead.
+const PASTE_TIME: Duration = Duration::from_millis(50);
+
 /// The most lines that the history keeps.
 const MAX_HISTORY: usize = 1000;
 
@@ -30,13 +34,20 @@ type LineEditor = rustyline::Editor<LineHelper, FileHistory>;
 pub(super) struct EditorHandle {
     commands: sync::Sender<EditorCommand>,
     events: mpsc::Receiver<EditorEvent>,
+    /// Whether a line can begin with a text to edit.
+    can_prefill: bool,
 }
 
 /// What the person typed.
 #[derive(Debug)]
 pub(super) enum EditorEvent {
     /// Enter.
-    Line(String),
+    Line {
+        /// The line.
+        text: String,
+        /// Whether it was there when the prompt was shown.
+        is_pasted: bool,
+    },
     /// Ctrl-C.
     Interrupted {
         /// Whether the line was empty.
@@ -52,6 +63,8 @@ pub(super) enum EditorEvent {
 #[derive(Debug)]
 struct EditorCommand {
     prompt: String,
+    /// The text that is in the line at first, to be edited.
+    initial: String,
     /// Whether the line is added to the history.
     is_remembered: bool,
 }
@@ -89,13 +102,20 @@ impl EditorHandle {
         thread::Builder::new().name("editor".to_owned()).spawn(work).map_err(failed)?;
         let ended = |_| io::Error::other("the editor's thread ended");
         let print_above = started.await.map_err(ended).and_then(|result| result).map_err(failed)?;
-        Ok((Self { commands, events }, queries, print_above))
+        // Neither works where the cursor cannot be moved.
+        let can_prefill = print_above.is_some();
+        Ok((Self { commands, events, can_prefill }, queries, print_above))
     }
 
-    /// Starts to read a line, which [`next_event`](Self::next_event) returns.
-    pub(super) fn read_line(&self, prompt: String) {
+    /// Starts to read a line that begins with `initial`, which [`next_event`](Self::next_event) returns.
+    pub(super) fn read_line(&self, prompt: String, initial: String) {
         // If the thread has ended, `next_event` returns `End`.
-        let _ = self.commands.send(EditorCommand { prompt, is_remembered: true });
+        let _ = self.commands.send(EditorCommand { prompt, initial, is_remembered: true });
+    }
+
+    /// Whether a line can begin with a text to edit; not on a terminal that cannot move its cursor.
+    pub(super) fn can_prefill(&self) -> bool {
+        self.can_prefill
     }
 
     /// Waits for the end of the line. Cancel safe.
@@ -105,10 +125,11 @@ impl EditorHandle {
 
     /// Asks for confirmation; any answer but yes counts as no.
     pub(super) async fn confirm(&mut self, question: &str) -> bool {
-        let command = EditorCommand { prompt: question.to_owned(), is_remembered: false };
+        let (prompt, initial) = (question.to_owned(), String::new());
+        let command = EditorCommand { prompt, initial, is_remembered: false };
         let _ = self.commands.send(command);
         let event = self.next_event().await;
-        matches!(event, EditorEvent::Line(answer) if crate::output::is_yes(&answer))
+        matches!(event, EditorEvent::Line { text, .. } if crate::output::is_yes(&text))
     }
 }
 
@@ -149,16 +170,17 @@ fn run_commands(
 ) {
     let set_reading = |is_reading| flag.into_iter().for_each(|flag| flag.set(is_reading));
     while let Ok(command) = commands.recv() {
-        is_empty.store(true, Ordering::Relaxed);
+        is_empty.store(command.initial.is_empty(), Ordering::Relaxed);
         set_reading(true);
-        let line = editor.readline(&command.prompt);
+        let started = Instant::now();
+        let line = editor.readline_with_initial(&command.prompt, (&command.initial, ""));
         set_reading(false);
         let event = match line {
             Ok(line) => {
                 if command.is_remembered {
                     remember(&mut editor, &line, history);
                 }
-                EditorEvent::Line(line)
+                EditorEvent::Line { text: line, is_pasted: started.elapsed() < PASTE_TIME }
             }
             Err(ReadlineError::Interrupted) => {
                 EditorEvent::Interrupted { on_empty_line: is_empty.load(Ordering::Relaxed) }

@@ -1,10 +1,12 @@
-//! Parses a line of the prompt: a command if its first word is one, in any case; otherwise a message.
+//! Parses a line of the prompt: a command if its first word is one, in any case; otherwise a message. A message that
+//! looks like a mistyped command is told apart.
 
 use clap::{FromArgMatches as _, Subcommand as _};
 
-use super::words;
+use super::words::{self, Word};
+use super::{local_words, typo};
 use crate::cli::{CommandArgs, TellArgs};
-use crate::command::{self, PROMPT_COMMANDS, SLASH_COMMANDS, STEERING_COMMANDS};
+use crate::command::{self, PARSED_COMMANDS, PROMPT_COMMANDS, SLASH_COMMANDS};
 use crate::failure::Failure;
 
 /// Sends the rest of the line as a message, even if it looks like a command.
@@ -16,6 +18,9 @@ pub(super) const TO_CLIENT: char = '@';
 /// The name that addresses every other client.
 pub(super) const EVERYONE: &str = "all";
 
+/// Words of a shell without a meaning here.
+const FOLDER_COMMANDS: [&str; 2] = ["cd", "pwd"];
+
 /// A parsed line.
 #[derive(Debug)]
 pub(super) enum ParsedLine {
@@ -23,6 +28,8 @@ pub(super) enum ParsedLine {
     Blank,
     /// A message.
     Message(String),
+    /// A message that would be a command if its first word were spelled differently.
+    NearMiss(NearMiss),
     /// A command, with the same arguments as on the command line.
     Command(CommandArgs),
     /// `help`
@@ -31,17 +38,43 @@ pub(super) enum ParsedLine {
     Exit,
 }
 
+/// A line whose first word is almost a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NearMiss {
+    /// The line.
+    pub(super) line: String,
+    /// The first word as typed.
+    pub(super) typed: String,
+    /// The command.
+    pub(super) command: &'static str,
+}
+
+impl NearMiss {
+    /// What the line looks like.
+    pub(super) fn what(&self) -> String {
+        format!("{} looks like the command {}", self.typed, self.command)
+    }
+
+    /// The failure where nobody can be asked.
+    pub(super) fn into_failure(self) -> Failure {
+        let rest = &self.line[self.typed.len()..];
+        let hint =
+            format!("{}{rest} runs it; {SAY} {} sends it as a message", self.command, self.line);
+        Failure::usage(self.what(), hint)
+    }
+}
+
 impl ParsedLine {
     /// Whether the line needs a connection to the server before it runs.
     pub(super) fn needs_connection(&self) -> bool {
         match self {
             Self::Message(_) => true,
             Self::Command(command) => command::needs_connection(command),
-            Self::Blank | Self::Help | Self::Exit => false,
+            Self::Blank | Self::NearMiss(_) | Self::Help | Self::Exit => false,
         }
     }
 
-    /// Parses a line.
+    /// Parses a line. Reads local folders if it has patterns for local files.
     ///
     /// # Errors
     /// [`Failure::Usage`] if the arguments are invalid; the hint says how to send the line as a
@@ -49,58 +82,115 @@ impl ParsedLine {
     pub(super) fn parse(line: &str) -> Result<Self, Failure> {
         let line = line.trim();
         let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        if first.is_empty() {
+            return Ok(Self::Blank);
+        }
         if let Some(name) = first.strip_prefix(TO_CLIENT) {
             return parse_message_to(name, rest.trim());
         }
         let command = first.to_lowercase();
-        let command = match command.strip_prefix('/') {
-            None if first.is_empty() => return Ok(Self::Blank),
-            None => command.as_str(),
-            Some("say") if rest.trim().is_empty() => {
-                return Err(Failure::usage("the message is empty", "/say TEXT sends a message"));
-            }
-            Some("say") => return Ok(Self::Message(rest.trim().to_owned())),
-            Some(name) if PROMPT_COMMANDS.contains(&name) => name,
-            Some(name) if SLASH_COMMANDS.contains(&name) || STEERING_COMMANDS.contains(&name) => {
-                let words = words::split(rest)
-                    .map_err(|_| usage_failure("a quote is not closed".to_owned(), line))?;
-                return parse_command(name, words, line).map(Self::Command);
-            }
-            Some("receive") => {
-                let what = "the prompt receives offers by itself";
-                return Err(Failure::usage(what, "/offers lists them, /accept N accepts one"));
-            }
-            Some(_) => return Err(usage_failure(format!("unknown command {first}"), line)),
-        };
-        if STEERING_COMMANDS.contains(&command)
-            && let Ok(words) = words::split(rest)
-            && let Ok(parsed) = parse_command(command, words, line)
-            && is_steering(&parsed)
+        if let Some(name) = command.strip_prefix('/') {
+            return parse_with_slash(name, first, rest, line);
+        }
+        if PROMPT_COMMANDS.contains(&command.as_str()) {
+            return parse_arguments(&command, rest, line);
+        }
+        if is_folder_command(&command, rest) {
+            let hint = "paths start at the server's folder, as in list notes and get notes/a.txt";
+            return Err(Failure::usage("there are no working folders on the server", hint));
+        }
+        let name = PARSED_COMMANDS.into_iter().find(|(alias, _)| *alias == command);
+        if let Some(parsed) = name.and_then(|(_, name)| parse_if_complete(name, rest, line)) {
+            return Ok(parsed);
+        }
+        let is_complete = |name: &str| parse_if_complete(name, rest, line).is_some();
+        if name.is_none()
+            && let Some(command) = typo::meant_command(&command, is_complete)
         {
-            return Ok(Self::Command(parsed));
+            let (line, typed) = (line.to_owned(), first.to_owned());
+            return Ok(Self::NearMiss(NearMiss { line, typed, command }));
         }
-        if !PROMPT_COMMANDS.contains(&command) {
-            return Ok(Self::Message(line.to_owned()));
+        Ok(Self::Message(line.to_owned()))
+    }
+}
+
+/// Parses a line whose first word has a slash: it is a command for sure.
+fn parse_with_slash(
+    name: &str,
+    first: &str,
+    rest: &str,
+    line: &str,
+) -> Result<ParsedLine, Failure> {
+    let alias = PARSED_COMMANDS.into_iter().find(|(alias, _)| *alias == name);
+    match name {
+        "say" if rest.trim().is_empty() => {
+            Err(Failure::usage("the message is empty", "/say TEXT sends a message"))
         }
-        let words = words::split(rest)
-            .map_err(|_| usage_failure("a quote is not closed".to_owned(), line))?;
-        match command {
-            "help" | "exit" | "quit" if !words.is_empty() => {
-                Err(usage_failure(format!("{command} takes no arguments"), line))
-            }
-            "help" => Ok(Self::Help),
-            "exit" | "quit" => Ok(Self::Exit),
-            name => parse_command(name, words, line).map(Self::Command),
+        "say" => Ok(ParsedLine::Message(rest.trim().to_owned())),
+        "receive" => {
+            let what = "the prompt receives offers by itself";
+            Err(Failure::usage(what, "/offers lists them, /accept N accepts one"))
+        }
+        name if PROMPT_COMMANDS.contains(&name) || SLASH_COMMANDS.contains(&name) => {
+            parse_arguments(name, rest, line)
+        }
+        _ if let Some((_, name)) = alias => parse_arguments(name, rest, line),
+        name => {
+            let what = format!("unknown command {first}");
+            Err(match typo::meant_slash_command(name) {
+                Some(meant) => {
+                    let hint = format!("/{meant} is a command; {}", say_hint(line));
+                    Failure::usage(what, hint)
+                }
+                None => usage_failure(what, line),
+            })
         }
     }
 }
 
-/// Whether a line without a slash is meant as a command: `resume` with a path is more likely a message.
-fn is_steering(command: &CommandArgs) -> bool {
-    match command {
-        CommandArgs::Resume(arguments) => arguments.paused().is_some(),
-        _ => true,
+/// Parses the arguments of a command.
+fn parse_arguments(name: &str, rest: &str, line: &str) -> Result<ParsedLine, Failure> {
+    let words =
+        words::split(rest).map_err(|_| usage_failure("a quote is not closed".to_owned(), line))?;
+    match name {
+        "help" if matches!(words.as_slice(), [word] if is_command(&word.value)) => {
+            Ok(ParsedLine::Help)
+        }
+        "help" | "exit" if !words.is_empty() => {
+            Err(usage_failure(format!("{name} takes no arguments"), line))
+        }
+        "help" => Ok(ParsedLine::Help),
+        "exit" => Ok(ParsedLine::Exit),
+        name => parse_command(name, words, line).map(ParsedLine::Command),
     }
+}
+
+/// The command, if the rest of the line is its arguments.
+fn parse_if_complete(name: &str, rest: &str, line: &str) -> Option<ParsedLine> {
+    match parse_arguments(name, rest, line).ok()? {
+        // Without a number it is more likely a message.
+        ParsedLine::Command(CommandArgs::Resume(resume)) if resume.paused().is_none() => None,
+        parsed => Some(parsed),
+    }
+}
+
+/// Whether a word is a command of the prompt, with or without its slash.
+fn is_command(word: &str) -> bool {
+    let word = word.to_lowercase();
+    let name = word.strip_prefix('/').unwrap_or(&word);
+    PROMPT_COMMANDS.contains(&name)
+        || SLASH_COMMANDS.contains(&name)
+        || PARSED_COMMANDS.iter().any(|(alias, _)| *alias == name)
+}
+
+/// Whether the line is `cd` or `pwd`, alone or with what can only be a path.
+fn is_folder_command(command: &str, rest: &str) -> bool {
+    let rest = rest.trim();
+    let is_path = || {
+        rest.starts_with(['/', '~', '.'])
+            || (rest.ends_with('/') && !rest.contains(char::is_whitespace))
+    };
+    FOLDER_COMMANDS.contains(&command) && (rest.is_empty() || is_path())
 }
 
 /// Parses a message to the client `name`, or to all.
@@ -119,14 +209,18 @@ fn parse_message_to(name: &str, text: &str) -> Result<ParsedLine, Failure> {
 }
 
 /// Parses a command's arguments as on the command line.
-fn parse_command(name: &str, words: Vec<String>, line: &str) -> Result<CommandArgs, Failure> {
+fn parse_command(name: &str, words: Vec<Word>, line: &str) -> Result<CommandArgs, Failure> {
     let commands = CommandArgs::augment_subcommands(clap::Command::new("quiver"));
     let commands = commands
         .no_binary_name(true)
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .mut_subcommands(|command| command.disable_help_flag(true));
-    let words = std::iter::once(name.to_owned()).chain(words);
+    let words = match commands.find_subcommand(name) {
+        Some(command) => local_words::expand(command, words, std::env::home_dir().as_deref()),
+        None => Vec::new(),
+    };
+    let words = std::iter::once(name.into()).chain(words);
     commands
         .try_get_matches_from(words)
         .and_then(|matches| CommandArgs::from_arg_matches(&matches))
@@ -141,176 +235,12 @@ fn error_line(text: &str) -> String {
 }
 
 fn usage_failure(what: String, line: &str) -> Failure {
-    Failure::usage(what, format!("{SAY} {} sends it as a message", line.trim()))
+    Failure::usage(what, say_hint(line))
+}
+
+fn say_hint(line: &str) -> String {
+    format!("{SAY} {} sends it as a message", line.trim())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(line: &str) -> String {
-        match ParsedLine::parse(line).unwrap() {
-            ParsedLine::Message(text) => text,
-            other => panic!("{line:?} is {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_first_word_in_any_case_selects_the_command() {
-        assert!(matches!(
-            ParsedLine::parse(" STATUS ").unwrap(),
-            ParsedLine::Command(CommandArgs::Status(_))
-        ));
-        assert!(matches!(ParsedLine::parse("Exit").unwrap(), ParsedLine::Exit));
-        assert!(matches!(ParsedLine::parse("quit").unwrap(), ParsedLine::Exit));
-        assert!(matches!(ParsedLine::parse("/help").unwrap(), ParsedLine::Help));
-        assert!(
-            matches!(ParsedLine::parse("/List notes").unwrap(), ParsedLine::Command(CommandArgs::List(list)) if list.path == "notes")
-        );
-        assert!(
-            matches!(ParsedLine::parse("list").unwrap(), ParsedLine::Command(CommandArgs::List(list)) if list.path.is_empty())
-        );
-        assert!(matches!(ParsedLine::parse(" \t ").unwrap(), ParsedLine::Blank));
-        let ParsedLine::Command(CommandArgs::Get(get)) =
-            ParsedLine::parse(r#"Get "with space.txt" -- -rf"#).unwrap()
-        else {
-            panic!()
-        };
-        assert_eq!(get.paths, ["with space.txt", "-rf"]);
-        let ParsedLine::Command(CommandArgs::Put(put)) =
-            ParsedLine::parse(r#"put "with space.txt" --to notes"#).unwrap()
-        else {
-            panic!()
-        };
-        assert_eq!(put.files, [std::path::Path::new("with space.txt")]);
-        assert_eq!(put.to, "notes");
-        assert!(
-            matches!(ParsedLine::parse("RM a b").unwrap(), ParsedLine::Command(CommandArgs::Rm(rm)) if rm.paths.len() == 2)
-        );
-        assert!(
-            matches!(ParsedLine::parse("mv a b/").unwrap(), ParsedLine::Command(CommandArgs::Mv(mv)) if mv.to == "b/")
-        );
-        assert!(
-            matches!(ParsedLine::parse("mkdir -p a").unwrap(), ParsedLine::Command(CommandArgs::Mkdir(made)) if made.parents)
-        );
-    }
-
-    fn tell(line: &str) -> (bool, Vec<String>) {
-        match ParsedLine::parse(line).unwrap() {
-            ParsedLine::Command(CommandArgs::Tell(tell)) => (tell.all, tell.words),
-            other => panic!("{line:?} is {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_line_that_begins_with_a_name_is_a_message_to_that_client() {
-        assert_eq!(tell("@Ron hi"), (false, vec!["Ron".to_owned(), "hi".to_owned()]));
-        let text = "it's  a \"test\"".to_owned();
-        assert_eq!(tell(" @Ron  it's  a \"test\" "), (false, vec!["Ron".to_owned(), text]));
-        assert_eq!(tell("@all hi you"), (true, vec!["hi you".to_owned()]));
-        assert_eq!(tell("@ALL hi"), (true, vec!["hi".to_owned()]));
-        assert_eq!(tell("/tell all hi"), (false, vec!["all".to_owned(), "hi".to_owned()]));
-        for line in ["@", "@ hi", "@Ron", "@Ron  ", "@all"] {
-            let failure = ParsedLine::parse(line).unwrap_err();
-            assert_eq!(failure.exit(), crate::failure::Exit::Usage, "{line}");
-        }
-        assert_eq!(message("mail me at ron@example.org"), "mail me at ron@example.org");
-    }
-
-    #[test]
-    fn commands_between_clients_need_a_slash() {
-        for line in [
-            "accept my thanks",
-            "send Ron my regards",
-            "tell me",
-            "offers welcome",
-            "peers",
-            "path",
-            "verify this",
-            "contacts",
-            "decline",
-            "receive",
-        ] {
-            assert_eq!(message(line), line);
-        }
-        assert!(matches!(
-            ParsedLine::parse("/accept 1").unwrap(),
-            ParsedLine::Command(CommandArgs::Accept(accept)) if accept.number.0 == 1
-        ));
-        assert!(matches!(
-            ParsedLine::parse("/Send Ron \"a b\" c --wait").unwrap(),
-            ParsedLine::Command(CommandArgs::Send(send)) if send.paths.len() == 2 && send.wait
-        ));
-        assert!(matches!(
-            ParsedLine::parse("/send --cancel 3").unwrap(),
-            ParsedLine::Command(CommandArgs::Send(send)) if send.cancel.is_some()
-        ));
-        assert!(matches!(
-            ParsedLine::parse("/contacts forget Ron").unwrap(),
-            ParsedLine::Command(CommandArgs::Contacts(_))
-        ));
-        for line in ["/accept", "/accept my thanks", "/accept 0", "/receive", "/send Ron"] {
-            assert!(ParsedLine::parse(line).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn transfers_are_steered_by_their_numbers_and_talk_stays_talk() {
-        for line in
-            ["pause 3", "Cancel 3", "resume 17:3", "transfers", "/pause 3", "transfers --json"]
-        {
-            let parsed = ParsedLine::parse(line).unwrap();
-            assert!(matches!(parsed, ParsedLine::Command(_)), "{line}");
-            assert!(!parsed.needs_connection(), "{line}");
-        }
-        for line in [
-            "pause for a moment",
-            "cancel my order",
-            "resume",
-            "resume later",
-            "transfers are slow",
-            "pause",
-            "cancel it's 3",
-        ] {
-            assert_eq!(message(line), line);
-        }
-        for line in ["/pause", "/cancel my order", "/transfers now"] {
-            assert!(ParsedLine::parse(line).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn every_other_line_is_a_message() {
-        for line in ["Hello", "getting there", "it's fine", "status? no", "say hello", "\"get\" x"]
-        {
-            assert_eq!(message(line), line);
-        }
-        assert_eq!(message("/say get well soon "), "get well soon");
-        assert_eq!(message("/SAY  exit"), "exit");
-        assert_eq!(message("/say put it there"), "put it there");
-    }
-
-    #[test]
-    fn a_usage_failure_says_how_to_send_the_line_as_a_message() {
-        for line in [
-            "exit now",
-            "status of the nation",
-            "list a b",
-            "get",
-            "get -x",
-            "help me",
-            "/dance",
-            "get \"a",
-            "list o'clock",
-            "put",
-            "mv away",
-            "status --verbose",
-        ] {
-            let failure = ParsedLine::parse(line).unwrap_err();
-            let hint = failure.hint().unwrap();
-            assert_eq!(hint, format!("/say {line} sends it as a message"), "{failure}");
-            assert!(!failure.to_string().contains('\n'), "{failure}");
-        }
-        assert!(ParsedLine::parse("/say").is_err());
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! typed.
 
 mod offers;
+mod progress;
 mod transfers;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -14,19 +15,21 @@ use quiver_client::transfers::TransferId;
 use quiver_client::{Client, TransferEnd};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::offers::OfferEnd;
 use self::transfers::{RunningLine, transfer_ended};
 use super::complete::CompletionQuery;
 use super::editor::{EditorEvent, EditorHandle};
 use super::line::ParsedLine;
-use super::{CONNECTED_AGAIN, connection_lost};
-use crate::cli::CommandArgs;
+use super::{CONNECTED_AGAIN, connection_lost, parse_line};
+use crate::cli::{CommandArgs, RmArgs};
 use crate::command;
-use crate::command::PROMPT_HELP;
+use crate::command::rm::RemoveRequest;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 use crate::interrupts::Interrupts;
+use crate::prompt_help;
 
 /// Connects, asks for a missing name or password, and runs lines until the person leaves.
 ///
@@ -58,9 +61,11 @@ pub async fn run_terminal(interface: &mut Interface, folders: &Folders) -> Resul
         offer_ends: JoinSet::new(),
         open_offers: BTreeSet::new(),
         questions: VecDeque::new(),
+        next_report: None,
         lookups: JoinSet::new(),
         is_loss_reported: false,
         is_exit_warned: false,
+        held: None,
     };
     let result = prompt.run().await;
     // Without the editor, texts that wait for a line are printed.
@@ -88,12 +93,16 @@ struct Prompt<'a> {
     open_offers: BTreeSet<OfferNumber>,
     /// Questions that came while a line was typed, to be asked after it.
     questions: VecDeque<ClientEvent>,
+    /// When the progress of running transfers is printed next.
+    next_report: Option<Instant>,
     /// Running Tab completions.
     lookups: JoinSet<()>,
     /// Whether the current loss of the connection was reported.
     is_loss_reported: bool,
     /// Whether the last line was `exit`, and warned about running transfers.
     is_exit_warned: bool,
+    /// The last line, if it looks like a mistyped command: Enter sends it.
+    held: Option<String>,
 }
 
 /// An event while a line is typed.
@@ -104,6 +113,8 @@ enum PromptEvent {
     OfferEnded(Box<OfferEnd>),
     Completion(CompletionQuery),
     Interrupted,
+    /// The progress of running transfers is to be printed.
+    ReportDue,
     /// Needs no action.
     Ignored,
 }
@@ -113,7 +124,8 @@ impl Prompt<'_> {
         self.interface.listen().await?;
         loop {
             self.ask_questions().await?;
-            self.editor.lock().await.read_line(format!("{}: ", self.name));
+            let initial = self.held.clone().unwrap_or_default();
+            self.editor.lock().await.read_line(format!("{}: ", self.name), initial);
             let editor_event = loop {
                 match self.next().await {
                     PromptEvent::Editor(event) => break event,
@@ -122,12 +134,14 @@ impl Prompt<'_> {
                     PromptEvent::OfferEnded(end) => self.finish_offer(*end).await?,
                     PromptEvent::Completion(query) => self.look_up(query),
                     PromptEvent::Interrupted => self.cancel_all(),
+                    PromptEvent::ReportDue => self.report_progress().await,
                     PromptEvent::Ignored => {}
                 }
             };
             let exits = match editor_event {
-                EditorEvent::Line(line) => self.run_line(&line).await?,
+                EditorEvent::Line { text, is_pasted } => self.run_line(&text, is_pasted).await?,
                 EditorEvent::Interrupted { on_empty_line } => {
+                    self.held = None;
                     self.interrupt(on_empty_line).await;
                     false
                 }
@@ -154,6 +168,7 @@ impl Prompt<'_> {
             () = self.interrupts.next() => PromptEvent::Interrupted,
             Some(query) = self.queries.recv() => PromptEvent::Completion(query),
             Some(_) = self.lookups.join_next() => PromptEvent::Ignored,
+            () = progress::due(self.next_report) => PromptEvent::ReportDue,
         }
     }
 
@@ -182,8 +197,9 @@ impl Prompt<'_> {
     }
 
     /// Runs a line. Returns whether the prompt exits.
-    async fn run_line(&mut self, line: &str) -> Result<bool, Failure> {
-        let parsed = match ParsedLine::parse(line) {
+    async fn run_line(&mut self, line: &str, is_pasted: bool) -> Result<bool, Failure> {
+        let (line, is_confirmed) = self.take_held(line, is_pasted).await;
+        let parsed = match parse(&line, is_confirmed).await {
             Ok(parsed) => parsed,
             Err(failure) => {
                 self.interface.output.failure(&failure).await;
@@ -194,10 +210,18 @@ impl Prompt<'_> {
             return Ok(self.may_exit().await);
         }
         self.is_exit_warned = false;
+        let line = line.as_str();
         let result = match parsed {
             ParsedLine::Blank | ParsedLine::Exit => Ok(()),
+            ParsedLine::NearMiss(near) => {
+                let how = "Enter sends the line as a message, or correct it.";
+                self.interface.output.say(format!("{}. {how}", near.what())).await;
+                self.held = Some(near.line);
+                Ok(())
+            }
             ParsedLine::Help => {
-                self.interface.output.say(PROMPT_HELP).await;
+                let width = self.interface.output.message_width();
+                self.interface.output.say(prompt_help::wrapped(width)).await;
                 Ok(())
             }
             ParsedLine::Command(CommandArgs::Get(arguments)) => self.get(&arguments, line).await,
@@ -216,13 +240,24 @@ impl Prompt<'_> {
         Ok(false)
     }
 
+    /// The line to run, and whether it is the held one again, which is then a message.
+    async fn take_held(&mut self, line: &str, is_pasted: bool) -> (String, bool) {
+        let Some(held) = self.held.take() else { return (line.to_owned(), false) };
+        let can_prefill = self.editor.lock().await.can_prefill();
+        if line.trim() == held || (line.trim().is_empty() && !can_prefill) {
+            return (held, true);
+        }
+        // The next line of a paste is typed behind the held one.
+        let next = line.strip_prefix(&held).filter(|_| is_pasted);
+        (next.unwrap_or(line).to_owned(), false)
+    }
+
     /// Runs a command or sends a message, and waits for its end.
     async fn run_command(&mut self, parsed: ParsedLine) -> Result<(), Failure> {
-        // Asks before connecting, so that no connection waits for the answer, and Ctrl-C counts as no.
         let removal = match &parsed {
             ParsedLine::Command(CommandArgs::Rm(arguments)) => {
-                match command::rm::confirm(self.interface, arguments).await? {
-                    Some(request) => Some((request, arguments.json)),
+                match self.confirm_removal(arguments).await? {
+                    Some(request) => Some(request),
                     None => return Ok(()),
                 }
             }
@@ -235,10 +270,16 @@ impl Prompt<'_> {
         let output = interface.output.clone();
         let run = async {
             match (removal, &parsed) {
-                (Some((request, json)), _) => request.execute(interface, json).await,
+                (Some(request), _) => request.execute(interface).await,
                 (None, ParsedLine::Message(text)) => command::send_message(interface, text).await,
                 (None, ParsedLine::Command(command)) => command::run(interface, command).await,
-                (None, ParsedLine::Blank | ParsedLine::Help | ParsedLine::Exit) => Ok(()),
+                (
+                    None,
+                    ParsedLine::Blank
+                    | ParsedLine::NearMiss(_)
+                    | ParsedLine::Help
+                    | ParsedLine::Exit,
+                ) => Ok(()),
             }
         };
         tokio::select! {
@@ -249,6 +290,27 @@ impl Prompt<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Finds out what `rm` would remove, and asks; `None` if the answer is no. Asks before connecting where it can, so
+    /// that no connection waits for the answer. Ctrl-C counts as no.
+    async fn confirm_removal(
+        &mut self,
+        arguments: &RmArgs,
+    ) -> Result<Option<RemoveRequest>, Failure> {
+        if command::rm::needs_listing(arguments) {
+            self.reconnect().await?;
+        }
+        let select = command::rm::select(self.interface, arguments);
+        let request = tokio::select! {
+            request = select => request?,
+            () = self.interrupts.next() => {
+                // The terminal has echoed ^C.
+                self.interface.output.say("\nCancelled.").await;
+                return Ok(None);
+            }
+        };
+        Ok(request.confirm(self.interface).await?.then_some(request))
     }
 
     /// Reports a failure and, if it is a connection loss, that the next command reconnects.
@@ -312,4 +374,12 @@ impl Prompt<'_> {
         self.interface.output.say("Connection closed.").await;
         Ok(())
     }
+}
+
+/// Parses a line, off the thread that drives QUIC. A confirmed one is a message, whatever it looks like.
+async fn parse(line: &str, is_confirmed: bool) -> Result<ParsedLine, Failure> {
+    if is_confirmed {
+        return Ok(ParsedLine::Message(line.to_owned()));
+    }
+    parse_line(line.to_owned()).await
 }

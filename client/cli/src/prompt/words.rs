@@ -7,6 +7,19 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IncompleteLine;
 
+/// A complete word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The word without quotes and backslashes.
+    pub(super) value: String,
+    /// The value as a pattern for names: characters that were quoted match themselves.
+    pub(super) pattern: String,
+    /// Whether it has wildcards that are not quoted.
+    pub(super) has_wildcards: bool,
+    /// Whether it begins with `~`, not quoted.
+    pub(super) has_tilde: bool,
+}
+
 /// The last word of a line, which completion extends, and the words before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LastWord {
@@ -18,27 +31,31 @@ pub(super) struct LastWord {
     pub(super) value: String,
     /// The quote that is still open.
     pub(super) quote: Option<char>,
+    /// Whether it begins with `~`, not quoted.
+    pub(super) has_tilde: bool,
 }
 
 /// Splits a line into words.
-pub(super) fn split(line: &str) -> Result<Vec<String>, IncompleteLine> {
+pub(super) fn split(line: &str) -> Result<Vec<Word>, IncompleteLine> {
     let scan = WordScanner::scan(line);
     if scan.quote.is_some() || scan.is_escaped {
         return Err(IncompleteLine);
     }
     let mut words = scan.words;
-    words.extend(scan.word.map(|(_, value)| value));
+    words.extend(scan.word.map(|(_, word)| word));
     Ok(words)
 }
 
 /// Returns the last word of a line; it is empty if the line ends between words.
 pub(super) fn last_word(line: &str) -> LastWord {
     let scan = WordScanner::scan(line);
-    let (start, value) = scan.word.unwrap_or((line.len(), String::new()));
-    LastWord { before: scan.words, start, value, quote: scan.quote }
+    let (start, word) = scan.word.unwrap_or((line.len(), Word::default()));
+    let before = scan.words.into_iter().map(|word| word.value).collect();
+    let (value, has_tilde) = (word.value, word.has_tilde);
+    LastWord { before, start, value, quote: scan.quote, has_tilde }
 }
 
-/// Quotes `value` so that [`split`] reads it back. With `quote`, the text begins with that quote and leaves it open.
+/// Quotes `value` so that [`split`] reads it back as a literal word. With `quote`, the text begins with that quote and leaves it open.
 pub(super) fn quote(value: &str, open_quote: Option<char>) -> String {
     let mut text = String::with_capacity(value.len() + 2);
     text.extend(open_quote);
@@ -50,17 +67,37 @@ pub(super) fn quote(value: &str, open_quote: Option<char>) -> String {
             None if character.is_whitespace() || matches!(character, '\'' | '"' | '\\') => {
                 text.extend(['\\', character]);
             }
+            None if is_wildcard(character) || (character == '~' && text.is_empty()) => {
+                text.extend(['\\', character]);
+            }
             _ => text.push(character),
         }
     }
     text
 }
 
+impl Word {
+    fn push(&mut self, character: char, is_quoted: bool) {
+        self.has_tilde |= character == '~' && !is_quoted && self.value.is_empty();
+        self.has_wildcards |= is_wildcard(character) && !is_quoted;
+        self.value.push(character);
+        if is_quoted && is_wildcard(character) {
+            self.pattern.extend(['[', character, ']']);
+        } else {
+            self.pattern.push(character);
+        }
+    }
+}
+
+fn is_wildcard(character: char) -> bool {
+    matches!(character, '*' | '?' | '[')
+}
+
 #[derive(Default)]
 struct WordScanner {
-    words: Vec<String>,
-    /// The current word: where it begins, and its value so far.
-    word: Option<(usize, String)>,
+    words: Vec<Word>,
+    /// The current word and where it begins.
+    word: Option<(usize, Word)>,
     quote: Option<char>,
     is_escaped: bool,
 }
@@ -79,42 +116,46 @@ impl WordScanner {
             self.is_escaped = false;
             // In double quotes a backslash is literal unless a quote or backslash follows.
             if self.quote == Some('"') && !matches!(character, '"' | '\\') {
-                self.push(index, '\\');
+                self.push(index, '\\', true);
             }
-            return self.push(index, character);
+            return self.push(index, character, true);
         }
         match (self.quote, character) {
             (Some(quote), _) if character == quote => self.quote = None,
-            (Some('\''), _) => self.push(index, character),
+            (Some('\''), _) => self.push(index, character, true),
             (_, '\\') => {
                 self.is_escaped = true;
                 self.start_word(index);
             }
-            (Some(_), _) => self.push(index, character),
+            (Some(_), _) => self.push(index, character, true),
             (None, '\'' | '"') => {
                 self.quote = Some(character);
                 self.start_word(index);
             }
             (None, _) if character.is_whitespace() => {
-                self.words.extend(self.word.take().map(|(_, value)| value));
+                self.words.extend(self.word.take().map(|(_, word)| word));
             }
-            (None, _) => self.push(index, character),
+            (None, _) => self.push(index, character, false),
         }
     }
 
     /// Starts a word at `index`, unless one is being read.
-    fn start_word(&mut self, index: usize) -> &mut String {
-        &mut self.word.get_or_insert_with(|| (index, String::new())).1
+    fn start_word(&mut self, index: usize) -> &mut Word {
+        &mut self.word.get_or_insert_with(|| (index, Word::default())).1
     }
 
-    fn push(&mut self, index: usize, character: char) {
-        self.start_word(index).push(character);
+    fn push(&mut self, index: usize, character: char, is_quoted: bool) {
+        self.start_word(index).push(character, is_quoted);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn values(line: &str) -> Vec<String> {
+        split(line).unwrap().into_iter().map(|word| word.value).collect()
+    }
 
     #[test]
     fn lines_split_into_words_as_in_a_shell() {
@@ -128,7 +169,7 @@ mod tests {
             (r#""a\"b\\c\d""#, &[r#"a"b\c\d"#]),
             (r"'a\b'", &[r"a\b"]),
         ] {
-            assert_eq!(split(line).unwrap(), words, "{line}");
+            assert_eq!(values(line), words, "{line}");
         }
         for line in ["get \"a", "it's", "a\\"] {
             assert_eq!(split(line), Err(IncompleteLine), "{line}");
@@ -146,13 +187,28 @@ mod tests {
 
     #[test]
     fn quoted_words_split_back_into_their_value() {
-        for value in ["a", "with space", "it's", "say \"x\"", "a\\b", "#1"] {
-            assert_eq!(split(&quote(value, None)).unwrap(), [value]);
+        for value in ["a", "with space", "it's", "say \"x\"", "a\\b", "#1", "x*y", "~a", "a~"] {
+            assert_eq!(values(&quote(value, None)), [value]);
             for open_quote in ['"', '\''] {
                 let mut text = quote(value, Some(open_quote));
                 text.push(open_quote);
-                assert_eq!(split(&text).unwrap(), [value], "{text}");
+                assert_eq!(values(&text), [value], "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn quoted_wildcards_and_tildes_are_literal() {
+        let word = |line: &str| split(line).unwrap().remove(0);
+        assert!(word("*.txt").has_wildcards && word("\"a b\"*").has_wildcards);
+        for quoted in ["\"*.txt\"", "'a?'", "\\*", "plain", "a\\[1]"] {
+            assert!(!word(quoted).has_wildcards, "{quoted}");
+        }
+        assert_eq!(word("\"a*\"?").pattern, "a[*]?");
+        assert_eq!(quote("x*", None), "x\\*");
+        assert!(word("~/a").has_tilde && word("~").has_tilde);
+        for other in ["a~", "\"~/a\"", "\\~", "./~"] {
+            assert!(!word(other).has_tilde, "{other}");
         }
     }
 }

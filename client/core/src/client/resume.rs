@@ -21,11 +21,12 @@ use crate::reporter::Reporter;
 use crate::request::ResumeRequest;
 use crate::settings::ClientSettings;
 use crate::transfers::OtherSide;
+use crate::typed_path::strict;
 use crate::unfinished;
 use crate::upload::Upload;
 
 /// Settings of this run that override those of the run that started a transfer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResumeOverrides {
     /// The server's address.
     pub server: Option<ServerAddress>,
@@ -33,6 +34,21 @@ pub struct ResumeOverrides {
     pub certificate: Option<PathBuf>,
     /// The client's name.
     pub name: Option<ClientName>,
+    /// The file with the password, for all servers.
+    pub password_file: Option<PathBuf>,
+    /// Files with passwords, each for one server only.
+    pub password_files: Vec<(ServerAddress, PathBuf)>,
+}
+
+impl ResumeOverrides {
+    /// The password file for a server. The password of another server must not be sent to it.
+    fn password_file_for(&self, server: &ServerAddress) -> Option<PathBuf> {
+        let of_server = || {
+            let found = self.password_files.iter().find(|(address, _)| address == server);
+            found.map(|(_, file)| file.clone())
+        };
+        self.password_file.clone().or_else(of_server)
+    }
 }
 
 /// Resumes transfers, given what all of them need.
@@ -171,8 +187,10 @@ impl Resumer<'_> {
     /// The connection settings of a transfer.
     fn settings(&self, server: &ServerRef) -> ClientSettings {
         let overrides = self.overrides;
+        let address = overrides.server.as_ref().unwrap_or(&server.address);
         ClientSettings {
-            server: overrides.server.clone().unwrap_or_else(|| server.address.clone()),
+            password_file: overrides.password_file_for(address),
+            server: address.clone(),
             certificate: overrides.certificate.clone().or_else(|| server.certificate.clone()),
             name: Some(overrides.name.clone().unwrap_or_else(|| server.name.clone())),
             ..self.client.settings().clone()
@@ -196,7 +214,7 @@ impl Resumer<'_> {
             entries.into_iter().partition(|entry| entry.file().is_none());
         for tree in &trees {
             if let Err(error) = self.resume_tree(tree, &session).await {
-                if error.code() == ErrorCode::NotFound {
+                if error.code_of_items() == ErrorCode::NotFound {
                     // None of its files exists any more.
                     let (journal, id) = (self.journal.clone(), tree.id());
                     let _ = blocking::run(move || journal.remove(id)).await;
@@ -338,20 +356,31 @@ fn matches_path(entry: &JournalEntry, typed: &Path) -> bool {
     let is_local = |path: &Path| std::path::absolute(typed).is_ok_and(|typed| typed == path);
     match &entry.subject {
         TransferSubject::File(file) => {
-            typed.to_str() == Some(file.path.as_str()) || is_local(&file.local)
+            typed.to_str().is_some_and(|typed| strict(typed) == file.path.as_str())
+                || is_local(&file.local)
         }
         TransferSubject::Tree(tree) => {
-            let is_named = |named: &String| {
-                let local = tree.folder.join(named);
-                let is_source = entry.direction == Direction::Put && is_local(&local);
-                typed.to_str().map(without_slash) == Some(without_slash(named)) || is_source
+            let is_named = |named: &String| match entry.direction {
+                Direction::Get => typed.to_str().map(strict) == Some(strict(named)),
+                Direction::Put => typed == Path::new(named) || is_local(&tree.folder.join(named)),
             };
             tree.named.iter().any(is_named) || is_local(&tree.folder)
         }
     }
 }
 
-/// The path without the slash that lists show after a folder's name.
-fn without_slash(typed: &str) -> &str {
-    typed.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(typed)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_file_of_one_server_is_not_used_for_another() {
+        let [work, other]: [ServerAddress; 2] = ["work", "other"].map(|host| host.parse().unwrap());
+        let password_files = vec![(work.clone(), PathBuf::from("work"))];
+        let mut overrides = ResumeOverrides { password_files, ..ResumeOverrides::default() };
+        assert_eq!(overrides.password_file_for(&work), Some("work".into()));
+        assert_eq!(overrides.password_file_for(&other), None);
+        overrides.password_file = Some("flag".into());
+        assert_eq!(overrides.password_file_for(&other), Some("flag".into()));
+    }
 }

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::debug;
 
+use super::closed_port::wait_until_refused;
 use crate::address::ServerAddress;
 use crate::settings::CONNECT_TIMEOUT;
 
@@ -40,17 +41,28 @@ pub(super) enum DialFailure {
 
 type DialledConnection = (SocketAddr, Result<Connection, DialError>);
 
-/// Dials all of a server's addresses, for at most [`CONNECT_TIMEOUT`] altogether. Without a pin, any server that
-/// holds the key of its certificate is accepted.
+/// When dialling ends without a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DialLimits {
+    /// The end of dialling, besides [`CONNECT_TIMEOUT`] for all addresses altogether.
+    pub(super) deadline: Instant,
+    /// Whether it ends as soon as no address can have a server, as its machine reports. Otherwise the server may be
+    /// started again soon.
+    pub(super) heeds_refusals: bool,
+}
+
+/// Dials all of a server's addresses. Without a pin, any server that holds the key of its certificate is accepted.
 pub(super) async fn dial(
     endpoint: &Endpoint,
     server: &ServerAddress,
     identity: Option<&Arc<Identity>>,
     pin: Option<Fingerprint>,
+    limits: DialLimits,
 ) -> Result<Connection, DialFailure> {
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let deadline = limits.deadline.min(Instant::now() + CONNECT_TIMEOUT);
+    let limits = DialLimits { deadline, ..limits };
     let addresses = resolve(server, deadline).await?;
-    race(endpoint, &addresses, identity, pin, deadline).await
+    race(endpoint, &addresses, identity, pin, limits).await
 }
 
 async fn race(
@@ -58,11 +70,16 @@ async fn race(
     addresses: &[SocketAddr],
     identity: Option<&Arc<Identity>>,
     pin: Option<Fingerprint>,
-    deadline: Instant,
+    limits: DialLimits,
 ) -> Result<Connection, DialFailure> {
     let mut waiting = addresses.iter().copied();
     let mut race = JoinSet::new();
     let mut failed: Vec<(SocketAddr, DialError)> = Vec::new();
+    let mut refusals = JoinSet::new();
+    let mut refused: Vec<(SocketAddr, io::ErrorKind)> = Vec::new();
+    for address in addresses.iter().copied().filter(|_| limits.heeds_refusals) {
+        refusals.spawn(async move { (address, wait_until_refused(address).await) });
+    }
     loop {
         if let Some(address) = waiting.next() {
             debug!(%address, "dialling");
@@ -76,7 +93,7 @@ async fn race(
             });
         }
         if race.is_empty() {
-            return Err(dial_failure(addresses, failed));
+            return Err(dial_failure(addresses, failed, &refused));
         }
         tokio::select! {
             Some(result) = race.join_next() => match finished_dial(result) {
@@ -90,8 +107,16 @@ async fn race(
                 }
                 None => {}
             },
+            Some(result) = refusals.join_next() => {
+                refused.extend(blocking::task_result(result).ok());
+                if refused.len() == addresses.len() {
+                    return Err(dial_failure(addresses, failed, &refused));
+                }
+            }
             () = sleep(HEAD_START), if waiting.len() > 0 => {}
-            () = sleep_until(deadline) => return Err(dial_failure(addresses, failed)),
+            () = sleep_until(limits.deadline) => {
+                return Err(dial_failure(addresses, failed, &refused));
+            }
         }
     }
 }
@@ -131,10 +156,16 @@ async fn look_up(server: &ServerAddress) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// The failure to report: an untrusted server, or else the reason for each address.
-fn dial_failure(addresses: &[SocketAddr], failed: Vec<(SocketAddr, DialError)>) -> DialFailure {
+fn dial_failure(
+    addresses: &[SocketAddr],
+    failed: Vec<(SocketAddr, DialError)>,
+    refused: &[(SocketAddr, io::ErrorKind)],
+) -> DialFailure {
     let reason = |address: &SocketAddr| {
+        let refusal = refused.iter().find(|(other, _)| other == address);
         let why = match failed.iter().find(|(other, _)| other == address) {
-            None | Some((_, DialError::Ended(ConnectionEnd::TimedOut))) => "no answer".to_owned(),
+            None | Some((_, DialError::Ended(ConnectionEnd::TimedOut))) => refusal
+                .map_or_else(|| "no answer".to_owned(), |(_, kind)| refusal_text(*kind).to_owned()),
             Some((_, error)) => display_remark(&error.to_string()).into_owned(),
         };
         format!("{why} ({address})")
@@ -146,6 +177,15 @@ fn dial_failure(addresses: &[SocketAddr], failed: Vec<(SocketAddr, DialError)>) 
         }
     }
     DialFailure::Unreachable(reasons.join(", "))
+}
+
+/// What the system reports, for people.
+fn refusal_text(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ConnectionRefused => "no program listens at this port",
+        io::ErrorKind::HostUnreachable => "this machine cannot be reached",
+        _ => "this network cannot be reached",
+    }
 }
 
 fn finished_dial(
@@ -179,20 +219,50 @@ mod tests {
         });
         let endpoint = Endpoint::dialler().unwrap();
         let pin = Some(identity.fingerprint());
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let connection = race(&endpoint, &addresses, None, pin, deadline).await.unwrap();
+        let within = |limit| DialLimits { deadline: Instant::now() + limit, heeds_refusals: false };
+        let limits = within(Duration::from_secs(5));
+        let connection = race(&endpoint, &addresses, None, pin, limits).await.unwrap();
         assert!(connection.remote_address().port() == addresses[1].port());
 
-        let deadline = Instant::now() + Duration::from_millis(10);
-        let failure = race(&endpoint, &addresses[..1], None, pin, deadline).await.unwrap_err();
+        let limits = within(Duration::from_millis(10));
+        let failure = race(&endpoint, &addresses[..1], None, pin, limits).await.unwrap_err();
         assert!(matches!(failure, DialFailure::Unreachable(why) if why.starts_with("no answer (")));
+    }
+
+    #[tokio::test]
+    async fn dialling_ends_early_only_if_every_address_is_refused() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let closed = ["127.0.0.1:0", "127.0.0.2:0"]
+            .map(|text| std::net::UdpSocket::bind(text).unwrap().local_addr().unwrap());
+        let endpoint = Endpoint::dialler().unwrap();
+        let dial = async |addresses: &[SocketAddr], limit, heeds_refusals| {
+            let start = Instant::now();
+            let limits = DialLimits { deadline: start + limit, heeds_refusals };
+            match race(&endpoint, addresses, None, None, limits).await {
+                Err(DialFailure::Unreachable(why)) => (why, start.elapsed()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let long = Duration::from_secs(8);
+        let (why, took) = dial(&closed, long, true).await;
+        assert_eq!(why.matches("no program listens at this port (").count(), 2, "{why}");
+        assert!(took < long / 2, "{took:?}");
+        let short = Duration::from_secs(1);
+        let one_silent = [closed[0], silent.local_addr().unwrap()];
+        let (why, took) = dial(&one_silent, short, true).await;
+        assert!(took >= short, "{took:?}");
+        assert!(why.starts_with("no program") && why.contains(", no answer ("), "{why}");
+        let (why, took) = dial(&closed, short, false).await;
+        assert!(took >= short && why.starts_with("no answer ("), "{took:?} {why}");
     }
 
     #[test]
     fn a_failed_dial_reports_every_address() {
         let (six, four) = (address("[::1]:1"), address("127.0.0.1:1"));
         let failed = vec![(four, DialError::Ended(ConnectionEnd::Refused))];
-        let DialFailure::Unreachable(why) = dial_failure(&[six, four], failed) else { panic!() };
+        let DialFailure::Unreachable(why) = dial_failure(&[six, four], failed, &[]) else {
+            panic!()
+        };
         assert_eq!(why, "no answer ([::1]:1), connection refused (127.0.0.1:1)");
     }
 
@@ -204,7 +274,7 @@ mod tests {
             (four, DialError::Trust(TrustError::BadSignature)),
         ];
         assert!(matches!(
-            dial_failure(&[six, four], failed),
+            dial_failure(&[six, four], failed, &[]),
             DialFailure::Untrusted(TrustError::BadSignature)
         ));
     }

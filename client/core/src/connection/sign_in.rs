@@ -15,7 +15,7 @@ use quiver_protocol::{
 use quiver_transport::role::CLIENT_CONTENT_STREAMS;
 use quiver_transport::{Channel, Connection, ConnectionEnd, Role, StreamError};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::{Connector, ServerEvents, Session};
@@ -63,7 +63,10 @@ impl Connector {
                 Some(name) => name.clone(),
                 None => self.ask_name().await?,
             };
-            let hello = Hello::new(name.clone(), self.password.clone());
+            let hello = Hello {
+                one_shot: self.one_shot,
+                ..Hello::new(name.clone(), self.password.clone())
+            };
             let refusal = match self.send_hello(&mut guest, hello).await? {
                 Ok(welcome) => {
                     self.name = Some(welcome.name.clone());
@@ -116,7 +119,7 @@ impl Connector {
         guest: &mut GuestConnection,
         hello: Hello,
     ) -> Result<Result<Welcome, Refusal>, ClientError> {
-        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let deadline = self.deadline.min(Instant::now() + CONNECT_TIMEOUT);
         let mut backoff = FIRST_BACKOFF;
         loop {
             if !guest.can_send_hello() {
@@ -124,7 +127,7 @@ impl Connector {
                 *guest = GuestConnection::new(self.dial().await?);
             }
             guest.hellos_sent += 1;
-            match request_welcome(&guest.connection, hello.clone()).await {
+            match request_welcome(&guest.connection, hello.clone(), self.deadline).await {
                 Ok(welcome) => return Ok(Ok(welcome)),
                 Err(StreamError::Refused(refusal)) => return Ok(Err(refusal)),
                 Err(StreamError::Lost(
@@ -147,9 +150,11 @@ impl Connector {
         copy
     }
 
-    async fn ask_name(&self) -> Result<ClientName, ClientError> {
+    async fn ask_name(&mut self) -> Result<ClientName, ClientError> {
         loop {
-            let Some(Answer::Name(text)) = self.reporter.ask(Question::Name).await else {
+            let answer = self.reporter.ask(Question::Name).await;
+            self.restart_deadline();
+            let Some(Answer::Name(text)) = answer else {
                 return Err(InvalidRequest::MissingName.into());
             };
             match ClientName::parse(&text) {
@@ -164,28 +169,34 @@ impl Connector {
 
     /// Asks for a password and counts the attempt; `otherwise` is the error if the user enters none.
     async fn ask_password(
-        &self,
+        &mut self,
         attempts: &mut u32,
         otherwise: ClientError,
     ) -> Result<Secret, ClientError> {
         *attempts += 1;
-        match self.reporter.ask(Question::Password).await {
+        let answer = self.reporter.ask(Question::Password).await;
+        self.restart_deadline();
+        match answer {
             Some(Answer::Password(password)) => check_password(password),
             _ => Err(otherwise),
         }
     }
 }
 
-async fn request_welcome(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
-    match exchange::ResponseReader::send_request(
-        connection,
-        &Request::Hello(hello),
-        CONNECT_TIMEOUT,
-    )
-    .await?
-    .single_reply()
-    .await?
-    {
+/// Sends a hello, and waits for the welcome for [`CONNECT_TIMEOUT`], or until the deadline.
+async fn request_welcome(
+    connection: &Channel,
+    hello: Hello,
+    deadline: Instant,
+) -> Result<Welcome, StreamError> {
+    let limit = deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
+    let request = Request::Hello(hello);
+    let welcome = async {
+        let response =
+            exchange::ResponseReader::send_request(connection, &request, CONNECT_TIMEOUT).await?;
+        response.single_reply().await
+    };
+    match timeout(limit, welcome).await.unwrap_or(Err(StreamError::TimedOut(limit)))? {
         Reply::Welcome(welcome) => Ok(welcome),
         _ => Err(exchange::unexpected_reply("expected a welcome")),
     }

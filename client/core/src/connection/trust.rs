@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use chrono::Utc;
 use quiver_protocol::{CloseCode, Fingerprint};
 use quiver_transport::trust::peer_fingerprint;
 use quiver_transport::{CertificateInfo, TrustError};
 use tracing::debug;
 
-use super::{Connector, dial};
+use super::Connector;
 use crate::address::ServerAddress;
 use crate::error::{ClientError, UntrustedServer};
 use crate::known_servers::{KnownServer, KnownServersError};
@@ -72,7 +73,7 @@ impl Connector {
 
     /// Determines the server to trust. The client dials an unknown server only for its fingerprint, without a client
     /// certificate, and closes that connection before it asks the user.
-    pub(super) async fn establish_trust(&self) -> Result<PinnedServer, ClientError> {
+    pub(super) async fn establish_trust(&mut self) -> Result<PinnedServer, ClientError> {
         if let Some(trusted) = self.trusted_server()? {
             debug!(fingerprint = %trusted.fingerprint(), "the server is known");
             return Ok(trusted);
@@ -82,11 +83,18 @@ impl Connector {
         if !self.reporter.can_ask() {
             return Err(UntrustedServer::UnknownServer { server, presented }.into());
         }
-        if !self.ask_to_trust(presented).await {
-            return Err(UntrustedServer::Declined(server).into());
+        let answer = self.ask_to_trust(presented).await;
+        self.restart_deadline();
+        match answer {
+            Some(Answer::Trust(true)) => {}
+            Some(Answer::Fingerprint(entered)) if entered == presented => {}
+            Some(Answer::Fingerprint(entered)) => {
+                return Err(UntrustedServer::OtherFingerprint { server, entered, presented }.into());
+            }
+            _ => return Err(UntrustedServer::Declined(server).into()),
         }
         let remembered = match &self.known {
-            Ok(known) => known.remember(&self.server, presented),
+            Ok(known) => known.remember(&self.server, presented, Utc::now()),
             Err(_) => return Ok(PinnedServer::Confirmed(presented)),
         };
         match remembered {
@@ -107,9 +115,8 @@ impl Connector {
     }
 
     async fn fetch_fingerprint(&self) -> Result<Fingerprint, ClientError> {
-        let connection = dial::dial(&self.endpoint, &self.server, None, None)
-            .await
-            .map_err(|error| self.dial_error(error))?;
+        let connection =
+            self.dial_with(None, None).await.map_err(|error| self.dial_error(error))?;
         let presented = peer_fingerprint(&connection);
         quiver_transport::close(&connection, CloseCode::Goodbye);
         presented.ok_or_else(|| {
@@ -117,12 +124,12 @@ impl Connector {
         })
     }
 
-    async fn ask_to_trust(&self, fingerprint: Fingerprint) -> bool {
+    async fn ask_to_trust(&self, fingerprint: Fingerprint) -> Option<Answer> {
         let question = Question::Trust {
             server: self.server.to_string(),
             fingerprint,
             not_remembered: self.known.as_ref().err().map(ToString::to_string),
         };
-        matches!(self.reporter.ask(question).await, Some(Answer::Trust(true)))
+        self.reporter.ask(question).await
     }
 }

@@ -120,13 +120,11 @@ impl DownloadContext {
         let _permit = handle.content_permits.acquire().await;
         let content = exchange::get(&handle.connection, &item.path, None, handle.timeout).await?;
         self.shared.add_bytes(content.size());
-        let mut meter = self.shared.meter(&item.path, Some(content.size()), 0).await;
         let closed = || GetError::Disk(io::ErrorKind::BrokenPipe.into());
         let stream = self.stream.clone().ok_or_else(closed)?;
         let (throttle, mut previously_received) = (TransferThrottle::default(), 0);
         let started = Instant::now();
         let streamed = content.write_to_pipe(stream, &throttle, |progress| {
-            meter.set(progress.stored);
             let new = progress.received - previously_received;
             self.count_received(&throttle, new, new);
             previously_received = progress.received;
@@ -272,7 +270,6 @@ impl ActiveDownload<'_> {
         if !std::mem::replace(&mut self.is_sized, true) {
             self.context.shared.add_bytes(size);
         }
-        let mut meter = self.context.shared.meter(path, Some(size), offset).await;
         let (mut content_received, mut stored, counted) = (offset, offset, &self.counted);
         is_whole.store(offset == size, Ordering::Release);
         if let Some(transfer) = self.context.shared.reporter.transfer() {
@@ -291,7 +288,6 @@ impl ActiveDownload<'_> {
                 }
                 received.fetch_add(new, Ordering::Relaxed);
                 (content_received, stored) = (progress.received, progress.stored);
-                meter.set(stored);
             });
         let outcome = throttle.run(outcome).await;
         if stored > self.max_stored.max(offset) {

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::error::ErrorCode;
+use crate::request::Destination;
 
 fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
     DownloadRequest {
@@ -26,6 +27,27 @@ fn a_file_is_stored_under_the_last_component_of_its_path() {
 }
 
 #[test]
+fn a_file_may_be_stored_under_a_new_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let renamed = |paths: &[&str], name: &str| DownloadRequest {
+        destination: Destination::Renamed {
+            folder: folder.path().to_owned(),
+            name: name.to_owned(),
+        },
+        ..request(folder.path(), paths)
+    };
+    // The path of a single file is no pattern.
+    let download = Download::prepare(renamed(&["/a/x*y"], "new")).unwrap();
+    let [item] = download.items() else { panic!("{download:?}") };
+    assert_eq!(item.path.as_str(), "a/x*y");
+    assert_eq!(download.targets(), [folder.path().canonicalize().unwrap().join("new")]);
+    for (paths, name) in [(&["a", "b"][..], "c"), (&["a"], "b/c"), (&["a"], ".."), (&["a"], "")] {
+        let error = Download::prepare(renamed(paths, name)).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidRequest, "{name:?}: {error}");
+    }
+}
+
+#[test]
 fn prepare_rejects_a_target_that_cannot_be_stored() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("taken"), "").unwrap();
@@ -33,9 +55,9 @@ fn prepare_rejects_a_target_that_cannot_be_stored() {
     let missing = folder.path().join("missing");
     for (folder, paths, code) in [
         (folder.path(), &["a/x", "b/x"][..], ErrorCode::InvalidRequest),
-        (folder.path(), &["../x"], ErrorCode::NotFound),
-        (folder.path(), &["a/"], ErrorCode::NotFound),
-        (folder.path(), &["folder"], ErrorCode::LocalDisk),
+        (folder.path(), &["../x"], ErrorCode::InvalidRequest),
+        (folder.path(), &["/"], ErrorCode::NotFound),
+        (folder.path(), &["folder"], ErrorCode::Other),
         (folder.path(), &[".quiver-0123456789abcdef.part"], ErrorCode::LocalDisk),
         (missing.as_path(), &["x"], ErrorCode::LocalDisk),
     ] {

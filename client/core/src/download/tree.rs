@@ -13,6 +13,7 @@ use quiver_protocol::{ClientName, FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
 use self::operations::DownloadOperations;
+use crate::download::destination::root_as_file;
 use crate::download::{DownloadContext, DownloadItem, DownloadTarget, NOT_DOWNLOADED};
 use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::journal::{self, Direction};
@@ -30,6 +31,7 @@ use crate::tree_transfer::{
     AddToPlan, Collector, EntryFilter, Executor, ListedEntries, Matches, SpaceLimits,
     journal_entry, left_out_of,
 };
+use crate::typed_path;
 
 /// Entries that the sender of an offer may list beyond twice the number of files that it has offered: folders, and files
 /// that were added since. A list without end must not fill this machine's disk.
@@ -44,6 +46,8 @@ const PIPE_TIMEOUT: Duration = Duration::from_secs(8 * 24 * 3600);
 pub(crate) struct TreeDownload {
     /// The typed text of each pattern, and the parsed pattern.
     patterns: Vec<(String, Pattern)>,
+    /// The new name of the only file or folder.
+    stored_as: Option<String>,
     options: TransferOptions,
     /// `None` for a stream.
     folder: Option<Arc<TargetFolder>>,
@@ -103,6 +107,7 @@ impl TreeDownload {
     pub(crate) fn prepare(
         paths: &[String],
         folder: Option<&Path>,
+        stored_as: Option<String>,
         options: &TransferOptions,
     ) -> Result<Self, ClientError> {
         if folder.is_none() && (options.recursive || options.dry_run) {
@@ -110,14 +115,17 @@ impl TreeDownload {
         }
         let mut patterns = Vec::new();
         for typed in paths {
-            patterns.push((typed.clone(), parse_pattern(typed, options.recursive)?));
+            let pattern = parse_pattern(typed, options.recursive)?;
+            // With a new name there is a single file or folder.
+            let pattern = if stored_as.is_some() { pattern.as_literal() } else { pattern };
+            patterns.push((typed.clone(), pattern));
         }
         let open = |path: &Path| {
             let failed = |source| ClientError::Target { path: path.to_owned(), source };
             TargetFolder::open(path).map(Arc::new).map_err(failed)
         };
         let folder = folder.map(open).transpose()?;
-        Ok(Self { patterns, options: options.clone(), folder, offer: None })
+        Ok(Self { patterns, stored_as, options: options.clone(), folder, offer: None })
     }
 
     /// Opens the target folder of an offer's contents.
@@ -131,7 +139,8 @@ impl TreeDownload {
     ) -> Result<Self, ClientError> {
         let failed = |source| ClientError::Target { path: folder.to_owned(), source };
         let folder = Some(TargetFolder::open(folder).map(Arc::new).map_err(failed)?);
-        Ok(Self { patterns: Vec::new(), options: options.clone(), folder, offer: Some(offer) })
+        let (patterns, stored_as, options) = (Vec::new(), None, options.clone());
+        Ok(Self { patterns, stored_as, options, folder, offer: Some(offer) })
     }
 
     /// Makes the plan and executes it.
@@ -210,7 +219,7 @@ impl TreeDownload {
             named: self.patterns.iter().map(|(typed, _)| typed.clone()).collect(),
             folder: folder.path().to_owned(),
             to: FolderPath::ROOT,
-            stored_as: None,
+            stored_as: self.stored_as.clone(),
             recursive: self.options.recursive,
             on_conflict: self.options.on_conflict.decision(),
         }
@@ -233,7 +242,8 @@ impl TreeDownload {
         };
         let (mut missing, mut left_out) = (Vec::new(), LeftOut::default());
         for (typed, pattern) in &self.patterns {
-            let found = collector.add_matches(pattern, self.options.recursive).await;
+            let stored_as = self.stored_as.as_deref();
+            let found = collector.add_matches(pattern, stored_as, self.options.recursive).await;
             let error = match found {
                 Ok(Matches { has_matched: true, left_out: unmatched }) => {
                     left_out.append(unmatched);
@@ -335,15 +345,15 @@ async fn stream_files(
 
 /// Parses typed text as a pattern.
 fn parse_pattern(typed: &str, recursive: bool) -> Result<Pattern, ClientError> {
-    // Folders are shown with a slash at the end, which may be typed too. With `recursive` a lone
-    // slash means everything.
-    let pattern = match typed.strip_suffix('/').unwrap_or(typed) {
-        "" if recursive => "*",
+    let path = typed_path::strict(typed);
+    let pattern = match path.as_str() {
+        // The root means everything in it.
+        "" if recursive && !typed.is_empty() => "*",
+        "" => return Err(root_as_file(typed)),
         pattern => pattern,
     };
-    Pattern::parse(pattern).map_err(|error| {
-        let refusal = Refusal::new(RefusalCode::BadPath, error.to_string());
-        ClientError::refused(format!("cannot get {}", display_safe(typed)), refusal)
+    Pattern::parse(pattern).map_err(|rule| {
+        ClientError::refused(format!("cannot get {}", display_safe(typed)), Refusal::from(rule))
     })
 }
 

@@ -12,7 +12,7 @@ use crate::exchange::{GetError, PutError};
 /// The kind of an error. The texts of [`as_str`](Self::as_str) do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// The request is invalid.
+    /// The request is invalid, such as one with a path that breaks the rules.
     InvalidRequest,
     /// The client could not connect, a request timed out, or the connection was lost.
     Connection,
@@ -22,7 +22,7 @@ pub enum ErrorCode {
     SignIn,
     /// All slots are taken.
     Busy,
-    /// There is no such file or client.
+    /// There is no such file or client, or it is of another kind.
     NotFound,
     /// A local file or the local disk failed.
     LocalDisk,
@@ -57,6 +57,24 @@ impl ErrorCode {
             Self::Other => "other",
         }
     }
+
+    /// Whether the cause is the connection or this machine, rather than one of several items.
+    fn concerns_all_items(self) -> bool {
+        match self {
+            Self::Connection
+            | Self::Untrusted
+            | Self::SignIn
+            | Self::Busy
+            | Self::LocalDisk
+            | Self::Interrupted => true,
+            Self::InvalidRequest
+            | Self::NotFound
+            | Self::Verification
+            | Self::Partial
+            | Self::Declined
+            | Self::Other => false,
+        }
+    }
 }
 
 impl Serialize for ErrorCode {
@@ -77,8 +95,8 @@ impl From<RefusalCode> for ErrorCode {
             RefusalCode::NotFound
             | RefusalCode::NotAFile
             | RefusalCode::NotAFolder
-            | RefusalCode::BadPath
             | RefusalCode::NoSuchClient => Self::NotFound,
+            RefusalCode::BadPath => Self::InvalidRequest,
             RefusalCode::Changed => Self::Verification,
             RefusalCode::Declined => Self::Declined,
             RefusalCode::NotReachable | RefusalCode::NoRelay => Self::Connection,
@@ -109,18 +127,28 @@ impl ClientError {
             | Self::Identity(_)
             | Self::PasswordFile { .. }
             | Self::SharedPasswordFile(_)
-            | Self::Target { .. }
-            | Self::Source { .. }
-            | Self::NotAFile { .. }
+            | Self::OutputFolder { .. }
             | Self::CleanupFailed { .. }
             | Self::CleanupIncomplete => ErrorCode::LocalDisk,
+            // As for a file that exists.
+            Self::Target { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                ErrorCode::Other
+            }
+            Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorCode::NotFound
+            }
+            Self::Target { .. } | Self::Source { .. } => ErrorCode::LocalDisk,
+            // As the server's refusals that say the same.
+            Self::NotAFile { .. } => ErrorCode::NotFound,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => {
                 ErrorCode::Connection
             }
             Self::Untrusted(_) => ErrorCode::Untrusted,
             Self::Peer(error) => error.code(),
             Self::Busy(_) => ErrorCode::Busy,
-            Self::Refused { refusal, .. } => refusal.code.into(),
+            Self::Refused { refusal, .. } | Self::ServerFolder { refusal, .. } => {
+                refusal.code.into()
+            }
             Self::Stream { source, .. } => stream_code(source),
             Self::Get { source, .. } => match source {
                 GetError::Stream(source) => stream_code(source),
@@ -140,9 +168,20 @@ impl ClientError {
             | Self::Exists(_)
             | Self::System { .. } => ErrorCode::Other,
             Self::Output(error) => output_code(error),
-            Self::SomeFailed { code, .. } => *code,
+            Self::SomeFailed { code, .. } if code.concerns_all_items() => *code,
+            Self::SomeFailed { .. } => ErrorCode::Partial,
             Self::Resumable { error, .. } => error.code(),
             Self::Interrupted => ErrorCode::Interrupted,
+        }
+    }
+
+    /// The code of each failed item if all of several failed with one; otherwise as [`code`](Self::code).
+    #[must_use]
+    pub fn code_of_items(&self) -> ErrorCode {
+        match self {
+            Self::SomeFailed { code, .. } => *code,
+            Self::Resumable { error, .. } => error.code_of_items(),
+            error => error.code(),
         }
     }
 }

@@ -109,6 +109,17 @@ mod tests {
     }
 
     #[test]
+    fn only_a_failure_that_concerns_all_items_has_a_code_of_its_own() {
+        use ErrorCode::{Connection, NotFound, Other, Partial};
+        for (common, code) in
+            [(Connection, Connection), (NotFound, Partial), (Other, Partial), (Partial, Partial)]
+        {
+            let error = ClientError::SomeFailed { failed: 2, total: 2, what: "x", code: common };
+            assert_eq!(error.code(), code);
+        }
+    }
+
+    #[test]
     fn a_single_failure_is_the_result_and_one_of_several_is_returned_to_report() {
         let mut one = Failures::new(1, "files were not downloaded");
         assert!(one.add(ClientError::CleanupIncomplete, 1).is_none());

@@ -27,6 +27,9 @@ pub enum InvalidRequest {
     /// A pattern matches more folders than the client tracks.
     #[error("the pattern matches too many folders")]
     PatternTooWide,
+    /// The server has more entries, or folders that are still to be listed, than the client holds in memory.
+    #[error("there are more files and folders than one command takes")]
+    TooManyEntries,
     /// An uploaded stream needs a name.
     #[error("content from standard input has no name")]
     StreamWithoutName,
@@ -42,6 +45,9 @@ pub enum InvalidRequest {
     /// A path was given as the new name.
     #[error("{} is a path where a name is expected", display_safe(.0))]
     PathForName(String),
+    /// A path was given as the new name of a local file.
+    #[error("{} is a path where a name is expected", display_safe(.0))]
+    PathForLocalName(String),
     /// The name of a local file is not UTF-8.
     #[error("cannot put {}: its name is not UTF-8", display_path(.0))]
     NotUtf8(PathBuf),

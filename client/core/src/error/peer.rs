@@ -164,7 +164,8 @@ impl PeerError {
             Self::Declined(_) => ErrorCode::Declined,
             Self::NotDelivered { source, .. } => super::code::stream_code(source),
             Self::LessThanOffered { .. } => ErrorCode::Partial,
-            Self::NotOfferable { .. } | Self::BadOfferName { .. } => ErrorCode::LocalDisk,
+            Self::NotOfferable { .. } => ErrorCode::LocalDisk,
+            Self::BadOfferName { .. } => ErrorCode::InvalidRequest,
             Self::Blocked(_)
             | Self::MessageUnknown { .. }
             | Self::NotStored { .. }

@@ -57,6 +57,18 @@ pub enum UntrustedServer {
     /// The user declined to trust the server.
     #[error("{0} is not trusted")]
     Declined(String),
+    /// The fingerprint that the user entered is not the server's.
+    #[error(
+        "the fingerprint that you entered is not that of {server}\n  entered fingerprint {entered}\n  its fingerprint is  {presented}"
+    )]
+    OtherFingerprint {
+        /// The server.
+        server: String,
+        /// The fingerprint that the user entered.
+        entered: Fingerprint,
+        /// The server's fingerprint.
+        presented: Fingerprint,
+    },
     /// The server's certificate is invalid, or the server does not hold its key.
     #[error("cannot trust {server}: {why}")]
     InvalidCertificate {

@@ -53,6 +53,7 @@ impl OfferSource {
         if let Some(bytes) = counts.bytes {
             self.counters.set_bytes(bytes);
         }
+        let rate = self.counters.rate();
         ServedOffer {
             number: *number,
             recipient: recipient.clone(),
@@ -62,8 +63,8 @@ impl OfferSource {
             files: counts.files,
             bytes: counts.bytes,
             sent: self.counters.sent(),
-            rate: self.counters.rate(),
-            time_left: self.counters.time_left(),
+            rate,
+            time_left: self.counters.time_left(counts.bytes, rate),
         }
     }
 

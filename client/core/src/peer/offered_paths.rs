@@ -49,6 +49,9 @@ pub(super) fn count_paths(
 ) -> Result<CountedPaths, ClientError> {
     let mut paths = Vec::new();
     for path in typed {
+        if let Err(source) = fs::metadata(path) {
+            return Err(ClientError::Source { path: path.clone(), source });
+        }
         let refused = |why: String| PeerError::NotOfferable { name: shown(path), why };
         let badly_named = |why: String| PeerError::BadOfferName { name: shown(path), why };
         // A path such as `..` or `photos/.` has no name of its own.

@@ -156,7 +156,7 @@ struct SentBytes(Arc<TransferCounters>);
 
 impl Observer for SentBytes {
     fn transferred(&self, bytes: u64) {
-        self.0.add_sent(bytes);
+        self.0.add_served(bytes);
     }
 
     fn succeeded(self, _size: u64, _limited_by: Option<TransferBottleneck>) {}

@@ -1,17 +1,11 @@
-//! A transfer's counters: bytes at each end, and the rate. Atomics for the tasks that count, and a
-//! few samples for the rate.
+//! A transfer's counters: bytes at each end, and the rate. Atomics for the tasks that count.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// The rate is the average over this time.
-const RATE_WINDOW: Duration = Duration::from_secs(5);
-
-/// Minimum time between two samples.
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
+use super::rate_estimator::RateEstimator;
 
 /// The value of a counter that is not known yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -22,12 +16,16 @@ pub(crate) struct TransferCounters {
     files: AtomicU64,
     files_done: AtomicU64,
     bytes: AtomicU64,
+    /// Number of files whose size is counted in `bytes`, or not counted one by one.
+    sized_files: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
     verified: AtomicU64,
-    /// Values of `transferred`, and when they were taken.
-    samples: Mutex<VecDeque<(Instant, u64)>>,
+    /// Bytes that count as done: those of earlier runs, and those that this run has brought to the receiver.
+    moved: AtomicU64,
+    /// Those of this run.
     transferred: AtomicU64,
+    rate: Mutex<RateEstimator>,
 }
 
 /// How many bytes of one file are counted, over all attempts.
@@ -47,11 +45,13 @@ impl Default for TransferCounters {
             files: AtomicU64::new(UNKNOWN),
             files_done: AtomicU64::new(0),
             bytes: AtomicU64::new(UNKNOWN),
+            sized_files: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             verified: AtomicU64::new(0),
-            samples: Mutex::default(),
+            moved: AtomicU64::new(0),
             transferred: AtomicU64::new(0),
+            rate: Mutex::default(),
         }
     }
 }
@@ -65,10 +65,12 @@ impl TransferCounters {
     /// Sets the size of all files.
     pub(crate) fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
+        self.sized_files.store(UNKNOWN, Ordering::Relaxed);
     }
 
-    /// Adds the size of a file to the size of all files.
+    /// Adds the size of one of the files to the size of all files.
     pub(crate) fn add_bytes(&self, bytes: u64) {
+        self.sized_files.fetch_add(1, Ordering::Relaxed);
         let add =
             |known: u64| Some(if known == UNKNOWN { bytes } else { known.saturating_add(bytes) });
         // Never fails: `add` always returns a value.
@@ -77,6 +79,11 @@ impl TransferCounters {
 
     /// Counts bytes of an upload that were handed to the connection.
     pub(crate) fn add_sent(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes of an offer that were sent to its recipient.
+    pub(crate) fn add_served(&self, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
         self.add_transferred(bytes);
     }
@@ -90,17 +97,20 @@ impl TransferCounters {
     /// Counts bytes of an upload that the server has received.
     pub(crate) fn add_acknowledged(&self, bytes: u64) {
         self.received.fetch_add(bytes, Ordering::Relaxed);
+        self.add_transferred(bytes);
     }
 
     /// Counts bytes of an upload that the server had before this run.
     pub(crate) fn add_previously_acknowledged(&self, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
         self.received.fetch_add(bytes, Ordering::Relaxed);
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts bytes of a download that were stored locally before this run.
     pub(crate) fn add_previously_received(&self, bytes: u64) {
         self.received.fetch_add(bytes, Ordering::Relaxed);
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts the size of a downloaded file that the server has sent completely.
@@ -115,15 +125,14 @@ impl TransferCounters {
     }
 
     fn add_transferred(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
         let transferred = self.transferred.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        // Another thread is taking a sample: one is enough.
-        let Some(mut samples) = self.samples.try_lock() else { return };
-        let now = Instant::now();
-        if samples.back().is_none_or(|(last, _)| now - *last >= SAMPLE_INTERVAL) {
-            samples.push_back((now, transferred));
-            while samples.front().is_some_and(|(first, _)| now - *first > RATE_WINDOW) {
-                samples.pop_front();
-            }
+        // Another thread is recording: one sample is enough.
+        if let Some(mut rate) = self.rate.try_lock() {
+            rate.record(Instant::now(), transferred);
         }
     }
 
@@ -135,8 +144,10 @@ impl TransferCounters {
         self.files_done.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn bytes(&self) -> Option<u64> {
-        known(&self.bytes)
+    /// Returns the bytes of all files; `None` until all sizes are known. `files_failed` files may have no size.
+    pub(crate) fn bytes(&self, files_failed: u64) -> Option<u64> {
+        let sized = self.sized_files.load(Ordering::Relaxed).saturating_add(files_failed);
+        known(&self.bytes).filter(|_| self.files().is_none_or(|files| sized >= files))
     }
 
     pub(crate) fn sent(&self) -> u64 {
@@ -151,24 +162,19 @@ impl TransferCounters {
         self.verified.load(Ordering::Relaxed)
     }
 
-    /// Returns the rate of the last seconds in bytes per second; `None` with too few samples.
+    /// Returns the rate of the last seconds in bytes per second; `None` until enough time has passed.
     pub(crate) fn rate(&self) -> Option<u64> {
-        let samples = self.samples.lock();
-        let (since, before) = *samples.front()?;
-        let took = since.elapsed();
-        if took < SAMPLE_INTERVAL * 2 {
-            return None;
-        }
-        let transferred = self.transferred.load(Ordering::Relaxed).saturating_sub(before);
-        let nanoseconds = took.as_nanos().max(1);
-        u64::try_from(u128::from(transferred) * 1_000_000_000 / nanoseconds).ok()
+        let estimator = self.rate.lock();
+        estimator.rate(Instant::now(), self.transferred.load(Ordering::Relaxed))
     }
 
-    /// Returns the time that the remaining bytes take at the current rate.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        let rate = self.rate().filter(|rate| *rate > 0)?;
-        let counted = self.received().max(self.sent());
-        Some(Duration::from_secs(self.bytes()?.saturating_sub(counted) / rate))
+    /// Returns the time that the rest of `bytes` takes at this rate.
+    pub(crate) fn time_left(&self, bytes: Option<u64>, rate: Option<u64>) -> Option<Duration> {
+        let rate = rate.filter(|rate| *rate > 0)?;
+        let rest = bytes?.saturating_sub(self.moved.load(Ordering::Relaxed));
+        // Files are verified and named after their last byte, which this cannot foretell.
+        let rest = Some(rest).filter(|rest| *rest > 0)?;
+        Some(Duration::from_secs(rest.div_ceil(rate)))
     }
 }
 

@@ -12,7 +12,6 @@ use crate::address::ServerAddress;
 use crate::error::ClientError;
 use crate::journal::Direction;
 use crate::peer_store::OfferNumber;
-use crate::progress::Progress;
 use crate::throughput::Throughput;
 use crate::tree::LeftOut;
 
@@ -79,7 +78,9 @@ pub struct TransferStatus {
     pub files_done: u64,
     /// Number of files that failed.
     pub files_failed: u64,
-    /// Bytes of all files whose size is known.
+    /// The path of the file that was started last.
+    pub current_file: Option<FilePath>,
+    /// Bytes of all files, once all sizes are known.
     pub bytes: Option<u64>,
     /// Bytes that the sender has handed to the connection. For a download this is updated at the
     /// end of each file.
@@ -129,9 +130,6 @@ pub struct ServedOffer {
 pub enum TransferEvent {
     /// The state has changed.
     State(TransferState),
-    /// The transfer of a file, or of all files of a tree together, has started. The progress is
-    /// updated meanwhile.
-    Started(Arc<Progress>),
     /// A file was downloaded and verified, or is already there.
     Downloaded(Arc<DownloadedFile>),
     /// A file was uploaded and verified, or is already there.

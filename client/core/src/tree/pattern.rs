@@ -43,6 +43,19 @@ impl Pattern {
         Ok(Self { base: FolderPath::ROOT, rest }.join_literals())
     }
 
+    /// The pattern whose parts match only the names that are spelled so.
+    #[must_use]
+    pub fn as_literal(mut self) -> Self {
+        for part in &mut self.rest {
+            let literal = match part {
+                PatternPart::AnyFolders => "**".to_owned(),
+                PatternPart::Name { literal, .. } => std::mem::take(literal),
+            };
+            *part = PatternPart::Name { literal, matcher: None };
+        }
+        self.join_literals()
+    }
+
     /// Moves the literal parts at the beginning to the base, but not the last part: that is always
     /// looked up in the list of its folder, which tells whether it is a file or a folder.
     fn join_literals(mut self) -> Self {
@@ -219,6 +232,8 @@ mod tests {
         assert_eq!((pattern.base().as_str(), pattern.part_count()), ("a*/b/c?", 1));
         assert_eq!(pattern.literal_path(), None);
         assert_eq!((pattern.advance(0, "d*"), pattern.advance(0, "dx")), (vec![1], vec![]));
+        let literal = Pattern::parse("a*/**/c").unwrap().as_literal();
+        assert_eq!((literal.base().as_str(), literal.may_match_many()), ("a*/**", false));
         assert_eq!(Pattern::parse("**/a*").unwrap().literal_path(), None);
         assert_eq!(Pattern::parse("a/b").unwrap().literal_path(), None);
     }

@@ -77,7 +77,7 @@ impl ListedEntries {
 }
 
 impl Collector {
-    /// Adds every match of `pattern` to the plan under its own name; folders only with `recursive`.
+    /// Adds every match of `pattern` to the plan under its own name or `stored_as`; folders only with `recursive`.
     /// A name that is spelled like a part of the pattern is preferred to others that match it.
     /// Returns whether anything matched, and what was left out that would have matched.
     ///
@@ -86,6 +86,7 @@ impl Collector {
     pub(crate) async fn add_matches(
         &self,
         pattern: &Pattern,
+        stored_as: Option<&str>,
         recursive: bool,
     ) -> Result<Matches, ClientError> {
         let mut pattern = pattern.clone();
@@ -96,7 +97,7 @@ impl Collector {
             }
             pattern = pattern.take_literally();
         }
-        let mut filter = PatternFilter::new(&pattern, recursive);
+        let mut filter = PatternFilter::new(&pattern, stored_as, recursive);
         while let Some(folder) = filter.next_folder() {
             let end = self.add_folder(folder.clone(), &mut filter).await?;
             filter.leave_out(&folder, end);

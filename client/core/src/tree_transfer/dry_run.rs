@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use quiver_protocol::units;
+
 use super::TransferOperations;
 use crate::error::ClientError;
 use crate::outcomes::affects_all;
@@ -33,9 +35,10 @@ pub(crate) async fn check_space(
         let available = space.available;
         let kept = space.kept_free.filter(|kept| needed <= available.saturating_add(*kept));
         let why = kept.map_or_else(String::new, |kept| {
-            format!(": the server keeps another {kept} bytes of its disk free")
+            format!(": the server keeps another {} of its disk free", units::bytes(kept))
         });
-        format!("{needed} bytes are needed, but only {available} are free{why}")
+        let (needed, available) = units::compared_bytes(needed, available);
+        format!("{needed} are needed, but only {available} are free{why}")
     }))
 }
 

@@ -17,7 +17,6 @@ use super::{CONCURRENT_WEIGHT, MAX_NAMED_SAME, Placement, TransferOperations, we
 use crate::error::ClientError;
 use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
 use crate::outcomes::{Outcomes, affects_all};
-use crate::progress::TotalProgressMeter;
 use crate::reporter::Reporter;
 use crate::request::{ConflictPolicy, TransferOptions};
 use crate::shared_plan::SharedPlan;
@@ -133,11 +132,6 @@ impl<T: TransferOperations> Executor<T> {
             transfer.counters.set_bytes(pending.bytes);
         }
         self.reporter.set_phase(TransferState::Running).await;
-        let unit = if pending.files == 1 { "file" } else { "files" };
-        let (total, progress) =
-            TotalProgressMeter::new(&format!("{} {unit}", pending.files), pending.bytes);
-        self.reporter.report(TransferEvent::Started(progress)).await;
-        self.operations.set_total(total);
         let mut number = 0;
         loop {
             let items = self.plan.items_after(number).await?;
@@ -156,8 +150,6 @@ impl<T: TransferOperations> Executor<T> {
         let failed = self.outcomes.failed_count() as u64;
         self.summary.failed = failed.saturating_sub(self.missing_count);
         self.summary.took = took;
-        // The progress ends before the summary is reported.
-        drop(self.operations);
         self.reporter.report(TransferEvent::Summary(self.summary)).await;
         self.outcomes.report_throughput(&self.throughput, took, is_busy).await;
         if !self.is_aborted {

@@ -28,6 +28,8 @@ struct PatternSearch {
 /// Selects the entries that match a pattern.
 pub(super) struct PatternFilter<'a> {
     pattern: &'a Pattern,
+    /// The new name of what it matches.
+    stored_as: Option<&'a str>,
     recursive: bool,
     /// The positions of the folder that is being searched.
     positions: Vec<usize>,
@@ -38,10 +40,10 @@ pub(super) struct PatternFilter<'a> {
 
 impl<'a> PatternFilter<'a> {
     /// For a pattern that matches folders only if it is `recursive`.
-    pub(super) fn new(pattern: &'a Pattern, recursive: bool) -> Self {
+    pub(super) fn new(pattern: &'a Pattern, stored_as: Option<&'a str>, recursive: bool) -> Self {
         let first = PatternSearch { folder: pattern.base().clone(), positions: vec![0] };
         let (positions, searches, matches) = (Vec::new(), vec![first], Matches::default());
-        Self { pattern, recursive, positions, searches, matches }
+        Self { pattern, stored_as, recursive, positions, searches, matches }
     }
 
     /// Starts to search the next folder.
@@ -99,6 +101,6 @@ impl EntryFilter for PatternFilter<'_> {
         }
         self.matches.has_matched = true;
         // A single component of a path is a valid path.
-        FilePath::parse(name).ok()
+        FilePath::parse(self.stored_as.unwrap_or(name)).ok()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
+use quiver_protocol::reply::EntryKind;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
 use quiver_transfer::{HashedPrefix, Source, StoredBytes, blocking};
 use quiver_transport::StreamError;
@@ -96,6 +97,9 @@ impl UploadContext {
     ) {
         let took = started.elapsed();
         self.shared.count(stored.size, stored.sent, took, stored.limited_by);
+        let (seen_names, server) =
+            (self.shared.reporter.seen_names(), self.shared.session.server_ref());
+        seen_names.note_entry(&server.address, item.path.as_str(), EntryKind::File);
         if !self.shared.reports_files {
             return;
         }
@@ -128,7 +132,6 @@ impl UploadContext {
         let sending =
             exchange::put(&handle.connection, Source::from_pipe(pipe), &offer, handle.timeout);
         let sending = sending.await.map_err(failed)?;
-        let mut meter = self.shared.meter(&item.path, None, 0).await;
         let is_waiting = || input.is_waiting();
         let (sent_bytes, counted, acknowledged) =
             (sending.sent_bytes(), FileBytesCounter::default(), FileBytesCounter::default());
@@ -140,7 +143,6 @@ impl UploadContext {
             }
         };
         let result = sending.send(self.shared.rate_limit.as_ref(), &is_waiting, |progress| {
-            meter.set(progress.stored);
             count(progress.received);
         });
         let result = result.await;
@@ -279,10 +281,11 @@ impl ActiveUpload<'_> {
         }
         self.stored.set(offset);
         self.record.start(size.unwrap_or_default()).await;
-        if !std::mem::replace(&mut self.is_sized, true) {
-            self.context.shared.add_bytes(size.unwrap_or_default());
+        if let Some(size) = size
+            && !std::mem::replace(&mut self.is_sized, true)
+        {
+            self.context.shared.add_bytes(size);
         }
-        let mut meter = self.context.shared.meter(&self.item.path, size, offset).await;
         let counters = self.context.shared.reporter.transfer().map(|transfer| &transfer.counters);
         let (stored, mut max_stored) = (&self.stored, offset);
         let (counted, acknowledged) = (&self.counted, &self.acknowledged);
@@ -299,7 +302,6 @@ impl ActiveUpload<'_> {
             }
         };
         let result = sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |progress| {
-            meter.set(progress.stored);
             // Without a size the server keeps nothing that a later attempt could resume.
             if size.is_some() {
                 stored.set(progress.stored.max(offset));

@@ -49,17 +49,17 @@ fn prepare_rejects_a_file_that_cannot_be_uploaded() {
     symlink("nowhere", at("broken")).unwrap();
     symlink("pipe", at("to-a-pipe")).unwrap();
     for (names, code) in [
-        (&["missing"][..], ErrorCode::LocalDisk),
-        (&["broken"], ErrorCode::LocalDisk),
-        (&["sub"], ErrorCode::LocalDisk),
-        (&["pipe"], ErrorCode::LocalDisk),
-        (&["to-a-pipe"], ErrorCode::LocalDisk),
-        (&["/dev/null"], ErrorCode::LocalDisk),
-        (&["sub/.."], ErrorCode::LocalDisk),
-        (&["nul"], ErrorCode::NotFound),
-        (&["back\\slash"], ErrorCode::NotFound),
-        (&["line\nbreak"], ErrorCode::NotFound),
-        (&["dot."], ErrorCode::NotFound),
+        (&["missing"][..], ErrorCode::NotFound),
+        (&["broken"], ErrorCode::NotFound),
+        (&["sub"], ErrorCode::NotFound),
+        (&["pipe"], ErrorCode::NotFound),
+        (&["to-a-pipe"], ErrorCode::NotFound),
+        (&["/dev/null"], ErrorCode::NotFound),
+        (&["sub/.."], ErrorCode::NotFound),
+        (&["nul"], ErrorCode::InvalidRequest),
+        (&["back\\slash"], ErrorCode::InvalidRequest),
+        (&["line\nbreak"], ErrorCode::InvalidRequest),
+        (&["dot."], ErrorCode::InvalidRequest),
         (&["a", "sub/a"], ErrorCode::InvalidRequest),
     ] {
         let files: Vec<_> = names.iter().map(|name| at(name)).collect();
@@ -78,7 +78,7 @@ fn a_stream_needs_a_name() {
     for (name, code) in [
         (None, ErrorCode::InvalidRequest),
         (Some("a/b"), ErrorCode::InvalidRequest),
-        (Some(".."), ErrorCode::NotFound),
+        (Some(".."), ErrorCode::InvalidRequest),
     ] {
         assert_eq!(streamed(name).unwrap_err().code(), code, "{name:?}");
     }

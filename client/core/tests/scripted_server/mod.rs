@@ -75,6 +75,7 @@ impl ScriptedServer {
             password_file: None,
             timeout: TIMEOUT,
             paths: PathPolicy::default(),
+            one_shot: false,
         }
     }
 

@@ -23,6 +23,7 @@ fn status(id: u64, other: OtherSide, named: &str, state: TransferState) -> Trans
         ended: None,
         files: Some(2),
         files_done: 1,
+        current_file: None,
         files_failed: 1,
         bytes: Some(10),
         sent: 4,

@@ -158,7 +158,8 @@ mod tests {
 
     fn row(number: u64, name: &str, end: Option<i64>) -> ClientRow {
         let name = ClientName::parse(name).unwrap();
-        ClientRow { number, name, start: at(1), end: end.map(at), reachable: true }
+        let end = end.map(at);
+        ClientRow { number, name, start: at(1), end, reachable: true, one_shot: false }
     }
 
     fn loaded(rows: Vec<ClientRow>) -> LoadedPeople {

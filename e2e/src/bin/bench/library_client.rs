@@ -76,6 +76,7 @@ impl MemberClient {
             password_file: None,
             timeout: TIMEOUT,
             paths,
+            one_shot: false,
         };
         let (started, client) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();

@@ -19,11 +19,16 @@ const DOCUMENTS: [&str; 6] = [
     "docs/threat-model.md",
 ];
 
-const DEFINITIONS: [&str; 5] = [
+const DEFINITIONS: [&str; 10] = [
     "client/cli/src/cli.rs",
+    "client/cli/src/cli/change.rs",
+    "client/cli/src/cli/list.rs",
+    "client/cli/src/cli/documents.rs",
     "client/cli/src/cli/peers.rs",
     "client/cli/src/cli/transfers.rs",
+    "client/cli/src/cli/trust.rs",
     "server/src/cli.rs",
+    "server/src/documents.rs",
     "e2e/src/bin/bench/cli.rs",
 ];
 

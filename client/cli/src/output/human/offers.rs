@@ -7,9 +7,9 @@ use quiver_client::peer_store::{
 };
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::text::{display_path, display_remark, display_safe};
-use quiver_protocol::{ClientName, OfferedEntry};
+use quiver_protocol::{ClientName, OfferedEntry, units};
 
-use super::{byte_count, time};
+use super::time;
 use crate::ui_mode::UiMode;
 
 /// Names of an offer that are shown; the others are counted.
@@ -26,12 +26,12 @@ pub fn counted_files(files: u64) -> String {
 pub fn counts(counts: &OfferCounts) -> String {
     let files = counted_files(counts.files);
     match counts.bytes {
-        Some(bytes) => format!("{files} ({})", byte_count(bytes)),
+        Some(bytes) => format!("{files} ({})", units::bytes(bytes)),
         None => format!("{files} (size not known yet)"),
     }
 }
 
-/// `a.txt (12 bytes), photos/ (1.2 GB) and 4 more`
+/// `a.txt (12 B), photos/ (1.2 GB) and 4 more`
 #[must_use]
 pub fn entries(entries: &[OfferedEntry], count: u64) -> String {
     let shown = entries.len().min(MAX_SHOWN_NAMES);
@@ -47,12 +47,12 @@ fn entry(entry: &OfferedEntry) -> String {
     let name = display_safe(entry.name.as_str());
     let slash = if entry.kind == EntryKind::Folder { "/" } else { "" };
     match entry.size {
-        Some(size) => format!("{name}{slash} ({})", byte_count(size)),
+        Some(size) => format!("{name}{slash} ({})", units::bytes(size)),
         None => format!("{name}{slash}"),
     }
 }
 
-/// `Ron offers 3 files (1.2 GB): a.txt (12 bytes), photos/ (1.2 GB).`
+/// `Ron offers 3 files (1.2 GB): a.txt (12 B), photos/ (1.2 GB).`
 #[must_use]
 pub fn offer(offer: &IncomingOffer) -> String {
     let (sender, names) = (&offer.sender, entries(&offer.entries, offer.counts.count));
@@ -112,7 +112,7 @@ pub fn accepted_for_later(number: OfferNumber, sender: &ClientName) -> String {
     format!("Offer {number} is accepted. Its files are fetched once {sender} is connected.")
 }
 
-/// `Offer 3 from Ron: 2 files (40 bytes): a.txt (12 bytes), b.txt (28 bytes) - open, received 2024-10-19 17:45:47`
+/// `Offer 3 from Ron: 2 files (40 B): a.txt (12 B), b.txt (28 B) - open, received 2024-10-19 17:45:47`
 #[must_use]
 pub fn incoming_row<Z: TimeZone>(offer: &IncomingOffer, zone: &Z) -> String
 where
@@ -125,7 +125,7 @@ where
     format!("Offer {number} from {sender}: {counts}: {names} - {state}, received {received}")
 }
 
-/// `Offer 4 to Ron: 2 files (40 bytes): a.txt, photos - waiting, made 2024-10-19 17:45:47`
+/// `Offer 4 to Ron: 2 files (40 B): a.txt, photos - waiting, made 2024-10-19 17:45:47`
 #[must_use]
 pub fn outgoing_row<Z: TimeZone>(offer: &OutgoingOffer, zone: &Z) -> String
 where
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn an_offer_names_its_files_and_folders_with_their_sizes() {
         let mut incoming = example::incoming_offer();
-        let text = "Ben offers 3 files (1.2 GB): a.txt (12 bytes), photos/ (1.2 GB).";
+        let text = "Ben offers 3 files (1.2 GB): a.txt (12 B), photos/ (1.2 GB).";
         assert_eq!(offer(&incoming), text);
         assert_eq!(offer_question(&incoming), format!("{text} Accept? [y/N] "));
         assert_eq!(
@@ -214,8 +214,8 @@ mod tests {
         };
         let many: Vec<_> = (0..20).map(entry).collect();
         let text = entries(&many, 1_000);
-        assert!(text.starts_with("a\\u{202e}0 (1 byte), a\\u{202e}1"), "{text}");
-        assert!(text.ends_with("a\\u{202e}15 (1 byte) and 984 more"), "{text}");
+        assert!(text.starts_with("a\\u{202e}0 (1 B), a\\u{202e}1"), "{text}");
+        assert!(text.ends_with("a\\u{202e}15 (1 B) and 984 more"), "{text}");
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
         let mut incoming = example::incoming_offer();
         assert_eq!(
             incoming_row(&incoming, &east),
-            "Offer 7 from Ben: 3 files (1.2 GB): a.txt (12 bytes), photos/ (1.2 GB) - not answered, \
+            "Offer 7 from Ben: 3 files (1.2 GB): a.txt (12 B), photos/ (1.2 GB) - not answered, \
              received 2024-10-19 19:45:47"
         );
         incoming.state = IncomingState::Accepted { folder: "/tmp/in".into() };

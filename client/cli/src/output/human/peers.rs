@@ -6,10 +6,10 @@ use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::{NotDirect, PeerPath, PeerStatus};
 use quiver_client::peer_store::{Contact, ContactKey, IncomingOffer, IncomingState};
 use quiver_protocol::text::{display_path, display_remark, display_safe};
-use quiver_protocol::{ClientName, Fingerprint};
+use quiver_protocol::{ClientName, Fingerprint, units};
 
 use super::offers::{offer_with_commands, outgoing_state};
-use super::{byte_count, time};
+use super::time;
 use crate::ui_mode::UiMode;
 
 /// `[Ron] hello`: the brackets tell a client's message from the server's, and from the prompt.
@@ -157,7 +157,7 @@ pub fn path_report(status: &PeerStatus) -> String {
     if let Some(round_trip) = round_trip {
         lines.push(format!("Round trip: {:.1} ms", round_trip.as_secs_f64() * 1000.0));
     }
-    let (relayed, direct) = (byte_count(*relayed_bytes), byte_count(*direct_bytes));
+    let (relayed, direct) = (units::bytes(*relayed_bytes), units::bytes(*direct_bytes));
     lines.push(format!("Traffic: {relayed} relayed, {direct} direct"));
     lines.push(format!("Key: {key}"));
     lines.join("\n")
@@ -253,7 +253,7 @@ mod tests {
              Not direct: the networks between you let no direct packets pass.\n\
              Before, it was direct, with 192.0.2.1:4433.\n\
              Round trip: 41.2 ms\n\
-             Traffic: 1.2 MB relayed, 12 bytes direct\n\
+             Traffic: 1.2 MB relayed, 12 B direct\n\
              Key: {}",
             status.key
         );

@@ -1,9 +1,7 @@
 //! Texts of questions about other clients, for people. Pure, like [`human`](super).
 
 use quiver_client::question::Question;
-use quiver_protocol::{ClientName, Fingerprint};
-
-use super::byte_count;
+use quiver_protocol::{ClientName, Fingerprint, units};
 
 /// The question whether a key is another machine of an account.
 #[must_use]
@@ -52,7 +50,7 @@ pub fn digits_question(name: &ClientName, digits: &str) -> String {
 /// The question whether to take more than was offered.
 #[must_use]
 pub fn more_question(from: &ClientName, offered: u64, found: u64) -> String {
-    let (offered, found) = (byte_count(offered), byte_count(found));
+    let (offered, found) = units::compared_bytes(offered, found);
     format!("{from} has offered {offered}, and now sends {found}. Continue? [y/N] ")
 }
 

@@ -4,24 +4,25 @@ use quiver_client::journal::percent;
 use quiver_control::Steering;
 use quiver_control::view::{TransferKind, TransferStage, TransferView};
 use quiver_protocol::text::display_safe;
-
-use super::byte_count;
+use quiver_protocol::units;
 
 /// Requested paths that a row shows.
 const MAX_NAMES: usize = 3;
 
-/// `1: big from files.example.org:4433: running, 61 % of 600.0 MB, 10.0 MB/s, 25 s left (prompt)`
+/// `1: big from files.example.org:4433: running, 61 % of 600.0 MB, 10.0 MB/s, 23 s left (prompt)`
 #[must_use]
 pub fn transfer(view: &TransferView) -> String {
     let mut facts = vec![state(view.state).to_owned()];
     // A paused transfer without a size has no amount worth showing.
     let amount = match view.bytes {
-        Some(bytes) => Some(format!("{} % of {}", share(view, bytes), byte_count(bytes))),
-        None => (moved(view) > 0).then(|| byte_count(moved(view))),
+        Some(bytes) => Some(format!("{} % of {}", share(view, bytes), units::bytes(bytes))),
+        None => (moved(view) > 0).then(|| units::bytes(moved(view))),
     };
     facts.extend(amount);
-    facts.extend(view.rate.map(|rate| format!("{}/s", byte_count(rate))));
-    facts.extend(view.seconds_left.map(|seconds| format!("{} left", duration(seconds))));
+    let several = view.files.filter(|files| *files > 1 && view.files_done > 0);
+    facts.extend(several.map(|files| format!("{} of {files} files", view.files_done)));
+    facts.extend(view.rate.map(units::rate));
+    facts.extend(view.seconds_left.map(|seconds| format!("{} left", units::duration(seconds))));
     facts.extend((view.files_failed > 0).then(|| format!("{} failed", view.files_failed)));
     let (name, facts) = (name(view), facts.join(", "));
     format!("{}: {name}: {facts} ({})", number(view), display_safe(&view.process))
@@ -95,15 +96,6 @@ fn share(view: &TransferView, bytes: u64) -> u64 {
     if view.state == TransferStage::Done { share } else { share.min(99) }
 }
 
-/// A time in its largest unit, rounded down.
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3600),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use quiver_control::Failure;
@@ -168,13 +160,5 @@ mod tests {
         assert!(transfer(&all).contains("running, 99 % of 600.0 MB"));
         let done = TransferView { state: TransferStage::Done, ..all };
         assert!(transfer(&done).contains("done, 100 % of 600.0 MB"));
-    }
-
-    #[test]
-    fn times_are_in_their_largest_unit() {
-        let times = [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h")];
-        for (seconds, text) in times {
-            assert_eq!(duration(seconds), text);
-        }
     }
 }

@@ -36,6 +36,7 @@ impl Prompt<'_> {
         };
         let (client, wait, line) = (self.interface.client.clone(), arguments.wait, line.to_owned());
         self.open_offers.insert(sent.offer.number);
+        self.start_reports();
         self.offer_ends.spawn(async move {
             let result = client.deliver(sent.offer.number, wait).await;
             OfferEnd { sent, line, result }

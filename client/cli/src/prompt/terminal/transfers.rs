@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quiver_client::journal::percent;
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::transfers::TransferId;
 use quiver_client::{PreparedTransfer, RunningTransfer, TransferEnd};
@@ -14,9 +15,13 @@ use crate::cli;
 use crate::command;
 use crate::failure::Failure;
 use crate::interface::TransferStyle;
+use crate::output::human::progress_line::cut_middle;
 
 /// How long a transfer runs in the foreground, so that a small file is complete before the next line is typed.
 const FOREGROUND_TIME: Duration = Duration::from_millis(500);
+
+/// Columns of a line that is named in a message.
+const MAX_SHOWN_LINE: usize = 60;
 
 /// What has started a running transfer.
 #[derive(Debug, Default)]
@@ -110,6 +115,7 @@ impl Prompt<'_> {
             shown.set_command(id, self.command_text(line));
         }
         self.running.insert(id, RunningLine { line: line.to_owned(), offer: style.offer });
+        self.start_reports();
         self.transfer_ends.spawn(async move { (id, running.wait().await) });
         let foreground = sleep(FOREGROUND_TIME);
         // Created before the loop, so that a Ctrl-C while an event is shown counts too.
@@ -135,9 +141,8 @@ impl Prompt<'_> {
                 }
                 () = &mut foreground => {
                     self.interface.set_style(id, TransferStyle { is_foreground: false, ..style });
-                    let line = display_safe(line.trim()).into_owned();
-                    let note = "continues in the background. Ctrl-C on an empty line cancels it.";
-                    self.interface.output.say(format!("{line}: {note}")).await;
+                    let note = "continues in the background. transfers shows how far it is, Ctrl-C on an empty line cancels it.";
+                    self.interface.output.say(format!("{}: {note}", shown_line(line))).await;
                     return Ok(());
                 }
             }
@@ -167,13 +172,29 @@ impl Prompt<'_> {
                 None => self.report(Failure::Client(error).in_line(&line)).await,
             },
             TransferEnd::Cancelled => {
-                let note = offer.map_or_else(String::new, |number| {
-                    format!(" /accept {number} continues it, /decline {number} declines it.")
-                });
-                self.interface.output.say(format!("Transfer cancelled.{note}")).await;
+                let note = match offer {
+                    Some(number) => {
+                        format!(" /accept {number} continues it, /decline {number} declines it.")
+                    }
+                    None => self.resume_note(id).unwrap_or_default(),
+                };
+                let what = shown_line(&line);
+                self.interface.output.say(format!("Transfer cancelled: {what}.{note}")).await;
             }
         }
         Ok(())
+    }
+
+    /// How to continue a cancelled transfer; `None` if nothing of it is kept.
+    fn resume_note(&self, id: TransferId) -> Option<String> {
+        let status = self.interface.client.transfer(id).ok()?;
+        // Streamed content is not kept, and cannot be paused.
+        let is_kept = status.is_pausable && (status.received > 0 || status.files_done > 0);
+        let share = status.bytes.filter(|_| status.files == Some(1));
+        let place = share.map_or_else(String::new, |bytes| {
+            format!(" at {} %", percent(status.received, bytes).min(99))
+        });
+        is_kept.then(|| format!(" The same command, or quiver resume, continues{place}."))
     }
 
     fn cancel(&self, id: TransferId) {
@@ -200,6 +221,11 @@ impl Prompt<'_> {
             }
         }
     }
+}
+
+/// A line as typed, or its beginning and its end.
+fn shown_line(line: &str) -> String {
+    cut_middle(&display_safe(line.trim()), MAX_SHOWN_LINE)
 }
 
 pub(super) fn transfer_ended(

@@ -22,7 +22,6 @@ use crate::exchange::{self, GetError, ReceivedFile, StorageTarget};
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
 use crate::outcomes::affects_all;
-use crate::progress::TotalProgressMeter;
 use crate::tasks::blocking;
 use crate::transfer_context::TransferContext;
 use crate::transfers::{DownloadedFile, PlannedCopy, TransferEvent};
@@ -56,10 +55,6 @@ enum CopyTarget {
 impl TransferOperations for DownloadOperations {
     fn context(&self) -> &TransferContext {
         &self.context.shared
-    }
-
-    fn set_total(&mut self, total: TotalProgressMeter) {
-        self.context.shared.total = Some(total);
     }
 
     fn server_path<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
@@ -135,6 +130,7 @@ impl TransferOperations for DownloadOperations {
             }
             _ => DownloadItem::new(path, download_target),
         };
+        self.context.shared.set_current_file(file.shown.clone());
         let small = is_small(&item) && !matches!(item.state, PlanItemState::Partial(_));
         let may_replace = self.overwrite && placement == Placement::Create;
         let got =
@@ -310,9 +306,6 @@ impl DownloadOperations {
             }
             Err(error) => return Err(to_client_error(file, error)),
         };
-        if let Some(total) = &self.context.shared.total {
-            total.add(got.size);
-        }
         if let Some(limit) = &self.context.shared.rate_limit {
             sleep_until(limit.take(got.size)).await;
         }

@@ -15,7 +15,6 @@ use crate::error::ClientError;
 use crate::exchange::{self, PutError, PutOffer, StoredReceipt};
 use crate::notice::Notice;
 use crate::outcomes::affects_all;
-use crate::progress::TotalProgressMeter;
 use crate::reconnecting::SessionHandle;
 use crate::transfer_context::TransferContext;
 use crate::transfers::{PlannedCopy, TransferEvent, UploadedFile};
@@ -65,10 +64,6 @@ impl TransferOperations for UploadOperations {
         &self.context.shared
     }
 
-    fn set_total(&mut self, total: TotalProgressMeter) {
-        self.context.shared.total = Some(total);
-    }
-
     fn server_path<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
         &file.found.target
     }
@@ -107,6 +102,7 @@ impl TransferOperations for UploadOperations {
             made.get_or_try_init(|| self.send_make_folder(&folder, None)).await?;
         }
         let found = &item.found;
+        self.context.shared.set_current_file(found.target.clone());
         let source = UploadSource::InTree(self.source_root(&item).clone(), found.source.clone());
         let replace =
             placement == Placement::Replace || (self.overwrite && placement == Placement::Create);
@@ -238,9 +234,6 @@ impl UploadOperations {
         };
         let error = match sent.await {
             Ok(stored) => {
-                if let Some(total) = &self.context.shared.total {
-                    total.add(stored.size);
-                }
                 self.count_small(&stored);
                 self.context.report_uploaded(upload, stored, started).await;
                 return Ok(SmallFileOutcome::Stored(stored));

@@ -1,0 +1,49 @@
+//! What a new state of a transfer means for the person: its progress, pauses, and failures that no command waits for.
+
+use quiver_client::transfers::{TransferId, TransferState};
+
+use super::Interface;
+use crate::failure::Failure;
+use crate::output::human;
+use crate::output::human::progress_line::ProgressState;
+
+impl Interface {
+    /// Shows the progress of a transfer from the moment in which its first file may be transferred.
+    pub(super) fn show_progress(&mut self, id: TransferId, state: TransferState) {
+        if state.is_over() {
+            self.displayed.remove(&id);
+        } else if state == TransferState::Running && self.displayed.insert(id) {
+            let client = self.client.clone();
+            self.output.progress().add(Box::new(move || {
+                client
+                    .transfer(id)
+                    .map_or(ProgressState::Over, |status| ProgressState::of_transfer(&status))
+            }));
+        }
+    }
+
+    /// Says that a transfer is paused, and that it continues: another process may have done that.
+    pub(super) async fn show_pause(&mut self, id: TransferId, state: TransferState) {
+        let what = if state == TransferState::Paused {
+            self.paused.insert(id);
+            "the transfer is paused"
+        } else if self.paused.remove(&id) && !state.is_over() {
+            "the transfer continues"
+        } else {
+            return;
+        };
+        if let Ok(status) = self.client.transfer(id) {
+            self.output.say(human::transfers::pause(&status.named, what)).await;
+        }
+    }
+
+    /// Reports the failure of a transfer that no command waits for, such as an offer that was accepted in an earlier
+    /// run. Transfers that are resumed together report theirs as events.
+    pub(super) async fn show_unawaited_failure(&self, id: TransferId) {
+        if let Ok(status) = self.client.transfer(id)
+            && let Some(error) = status.error
+        {
+            self.output.failure(&Failure::Client(error)).await;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Rows of `list -l` and totals of entries. Sizes and times have a fixed width, so that rows are aligned as they come.
+
+use chrono::TimeZone;
+use quiver_protocol::reply::{EntryKind, FolderEntry};
+use quiver_protocol::units;
+
+use super::folder_entry;
+
+/// Columns of the longest size, such as `1000.0 MB`.
+const SIZE_WIDTH: usize = 9;
+
+/// How many files and folders there are, and how large the files are together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EntryTotals {
+    files: u64,
+    folders: u64,
+    bytes: u64,
+}
+
+impl EntryTotals {
+    /// Counts an entry.
+    pub fn add(&mut self, entry: &FolderEntry) {
+        match entry.kind {
+            EntryKind::File => self.files += 1,
+            EntryKind::Folder => self.folders += 1,
+        }
+        self.bytes = self.bytes.saturating_add(entry.size);
+    }
+}
+
+/// `12 files and 1 folder (3.4 MB)`
+#[must_use]
+pub fn in_sentence(totals: &EntryTotals) -> String {
+    let size = units::bytes(totals.bytes);
+    let (files, folders) = (counted(totals.files, "file"), counted(totals.folders, "folder"));
+    match (totals.files, totals.folders) {
+        (_, 0) => format!("{files} ({size})"),
+        (0, _) => folders,
+        _ => format!("{files} and {folders} ({size})"),
+    }
+}
+
+/// `12 files, 1 folder, 3.4 MB`
+#[must_use]
+pub fn totals(totals: &EntryTotals) -> String {
+    let EntryTotals { files, folders, bytes } = *totals;
+    format!("{}, {}, {}", counted(files, "file"), counted(folders, "folder"), units::bytes(bytes))
+}
+
+/// `     35 B  2024-10-19 17:45  secret.txt`, in local time of `zone`.
+pub fn long_row<Z: TimeZone>(entry: &FolderEntry, zone: &Z) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let size = match entry.kind {
+        EntryKind::File => units::bytes(entry.size),
+        EntryKind::Folder => "-".to_owned(),
+    };
+    let modified = entry.modified.0.with_timezone(zone).format("%Y-%m-%d %H:%M");
+    format!("{size:>SIZE_WIDTH$}  {modified}  {}", folder_entry(entry))
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use quiver_protocol::{FilePath, Timestamp};
+
+    use super::*;
+
+    fn entry(path: &str, kind: EntryKind, size: u64) -> FolderEntry {
+        let modified = "2024-10-19T17:45:47Z".parse::<DateTime<Utc>>().unwrap();
+        let path = FilePath::parse(path).unwrap();
+        FolderEntry { path, kind, size, modified: Timestamp(modified) }
+    }
+
+    #[test]
+    fn sizes_times_and_names_are_aligned() {
+        let rows = [
+            entry("big", EntryKind::File, 999_999_999),
+            entry("notes", EntryKind::Folder, 0),
+            entry("a\u{202e}b", EntryKind::File, 1),
+            entry("zero", EntryKind::File, 0),
+        ];
+        let rows: Vec<_> = rows.iter().map(|row| long_row(row, &Utc)).collect();
+        let names = ["big", "notes/", "a\\u{202e}b", "zero"];
+        for (row, name) in rows.iter().zip(names) {
+            let (columns, shown) = row.split_at(SIZE_WIDTH + 2 + 16 + 2);
+            assert_eq!(shown, name);
+            assert_eq!(&columns[SIZE_WIDTH..], "  2024-10-19 17:45  ", "{row}");
+        }
+        assert!(rows[1].starts_with("        -  "), "{}", rows[1]);
+    }
+
+    #[test]
+    fn totals_have_the_right_plurals() {
+        let mut sum = EntryTotals::default();
+        assert_eq!(totals(&sum), format!("0 files, 0 folders, {}", units::bytes(0)));
+        sum.add(&entry("a", EntryKind::File, 1_500_000));
+        assert_eq!(in_sentence(&sum), "1 file (1.5 MB)");
+        sum.add(&entry("b", EntryKind::Folder, 0));
+        assert_eq!(totals(&sum), "1 file, 1 folder, 1.5 MB");
+        sum.add(&entry("c", EntryKind::File, 500_000));
+        sum.add(&entry("d", EntryKind::Folder, 0));
+        assert_eq!(totals(&sum), "2 files, 2 folders, 2.0 MB");
+        assert_eq!(in_sentence(&sum), "2 files and 2 folders (2.0 MB)");
+    }
+}
