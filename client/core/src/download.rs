@@ -252,7 +252,7 @@ impl Download {
         let files = NamedFiles {
             items,
             already_there: self.already_there,
-            not_replaced: self.not_replaced.into_iter().map(ClientError::Exists).collect(),
+            failed: self.not_replaced.into_iter().map(ClientError::Exists).collect(),
             failure_text: NOT_DOWNLOADED,
             // Files that share a stream are sent one after the other.
             concurrency: if context.stream.is_some() { 1 } else { FILES_AT_ONCE },

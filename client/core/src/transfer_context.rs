@@ -44,8 +44,8 @@ pub(crate) struct NamedFiles<T> {
     pub(crate) items: Vec<T>,
     /// Requested files that need no transfer.
     pub(crate) already_there: Vec<SameFile>,
-    /// Errors for requested files whose existing target is not replaced.
-    pub(crate) not_replaced: Vec<ClientError>,
+    /// Errors of requested files that cannot be read, or whose existing target is not replaced.
+    pub(crate) failed: Vec<ClientError>,
     /// The words that follow the number of failed files in the error text.
     pub(crate) failure_text: &'static str,
     /// Number of files transferred at once.
@@ -106,11 +106,11 @@ impl TransferContext {
     where
         W: Future<Output = Result<u64, ClientError>> + Send + 'static,
     {
-        let NamedFiles { items, already_there, not_replaced, failure_text, concurrency } = files;
+        let NamedFiles { items, already_there, failed, failure_text, concurrency } = files;
         let (started, load) = (Instant::now(), ThreadLoad::start());
-        let file_count = items.len() + already_there.len() + not_replaced.len();
+        let file_count = items.len() + already_there.len() + failed.len();
         let mut outcomes = Outcomes::new(self.reporter.clone(), file_count, failure_text);
-        for error in not_replaced {
+        for error in failed {
             outcomes.add_failure(error).await;
         }
         let add = |item: T| {

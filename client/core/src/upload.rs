@@ -40,6 +40,8 @@ pub(crate) struct Upload {
     options: TransferOptions,
     /// Whether an earlier run started the upload.
     is_resumed: bool,
+    /// Errors of requested files that cannot be read. With a single file there are none: its error ends the request.
+    unreadable: Vec<ClientError>,
     /// Files whose content the server has already.
     already_there: Vec<SameFile>,
     /// Existing files on the server with other content that the user decided not to replace.
@@ -107,9 +109,17 @@ impl Upload {
             let tree = TreeUpload::prepare(&paths, stored_as, folder, &options, current_folder)?;
             return Ok(Self::new(options, UploadSelection::Tree(tree)));
         }
-        let mut items = Vec::new();
+        let (mut items, mut unreadable) = (Vec::new(), Vec::new());
+        let is_single = paths.len() == 1;
         for file in paths {
-            open_regular(&file)?;
+            match open_regular(&file) {
+                Ok(_) => {}
+                Err(failure) if is_single => return Err(failure),
+                Err(failure) => {
+                    unreadable.push(failure);
+                    continue;
+                }
+            }
             let path = target_path(&folder, &file, stored_as.as_deref())?;
             let replace = options.on_conflict.replaces();
             items.push(UploadItem { source: UploadSource::File(file), path, replace });
@@ -118,7 +128,7 @@ impl Upload {
         if let Some(duplicate) = items.iter().find(|item| !paths.insert(&item.path)) {
             return Err(InvalidRequest::DuplicateUpload(duplicate.path.to_string()).into());
         }
-        Ok(Self::new(options, UploadSelection::Files(items)))
+        Ok(Self { unreadable, ..Self::new(options, UploadSelection::Files(items)) })
     }
 
     /// Prepares to resume files that an earlier run started, each at its recorded path. Also
@@ -155,8 +165,15 @@ impl Upload {
     }
 
     fn new(options: TransferOptions, selection: UploadSelection) -> Self {
-        let (already_there, not_replaced) = (Vec::new(), Vec::new());
-        Self { selection, options, is_resumed: false, already_there, not_replaced, input: None }
+        Self {
+            selection,
+            options,
+            is_resumed: false,
+            unreadable: Vec::new(),
+            already_there: Vec::new(),
+            not_replaced: Vec::new(),
+            input: None,
+        }
     }
 
     fn items(&self) -> &[UploadItem] {
@@ -171,7 +188,8 @@ impl Upload {
     pub(crate) fn file_count(&self) -> usize {
         match &self.selection {
             UploadSelection::Files(items) => {
-                items.len() + self.already_there.len() + self.not_replaced.len()
+                let failed = self.unreadable.len() + self.not_replaced.len();
+                items.len() + self.already_there.len() + failed
             }
             UploadSelection::Tree(_) => usize::MAX,
         }
@@ -185,7 +203,9 @@ impl Upload {
     /// The error if every requested file exists on the server with other content, and none is to be
     /// replaced.
     pub(crate) fn nothing_to_do(&self) -> Option<ClientError> {
-        let has_others = !self.items().is_empty() || !self.already_there.is_empty();
+        let has_others = !self.items().is_empty()
+            || !self.already_there.is_empty()
+            || !self.unreadable.is_empty();
         let existing = self.not_replaced.first().filter(|_| !has_others)?;
         Some(ClientError::exists_on_server(existing))
     }
@@ -217,10 +237,11 @@ impl Upload {
             UploadSelection::Tree(tree) => return tree.run(context).await,
             UploadSelection::Files(items) => items,
         };
+        let not_replaced = self.not_replaced.iter().map(ClientError::exists_on_server);
         let files = NamedFiles {
             items,
             already_there: self.already_there,
-            not_replaced: self.not_replaced.iter().map(ClientError::exists_on_server).collect(),
+            failed: self.unreadable.into_iter().chain(not_replaced).collect(),
             failure_text: NOT_STORED,
             concurrency: FILES_AT_ONCE,
         };

@@ -107,7 +107,7 @@ async fn of_several_files_only_the_one_that_differs_fails() {
         let stderr = &output.expect(10).stderr;
         assert!(stderr.contains(exists), "{stderr}");
         assert!(stderr.contains("same: already there\n"), "{stderr}");
-        assert!(stderr.contains("new: 3 bytes "), "{stderr}");
+        assert!(stderr.contains("new: 3 B "), "{stderr}");
         assert!(stderr.contains("error: 1 of 3 files were not "), "{stderr}");
         assert_eq!(fs::read(home.file("differs")).unwrap(), b"the client's content");
         assert_eq!(fs::read(server.files().join("differs")).unwrap(), b"the server's content");

@@ -40,13 +40,13 @@ fn write_target(folder: &Path) {
 /// The rows of a plan in which the file that differs has this row.
 fn rows(differs: &str, totals: &str) -> String {
     [
-        "new                 n/a-b (9 bytes)",
+        "new                 n/a-b (9 B)",
         "blocked             n/blocked: a folder has that name",
         differs,
-        "same                n/same (9 bytes)",
+        "same                n/same (9 B)",
         "new                 n/sub/",
-        "new                 n/sub/inner (9 bytes)",
-        "new                 n/z (9 bytes)",
+        "new                 n/sub/inner (9 B)",
+        "new                 n/z (9 B)",
         totals,
         "",
     ]
@@ -54,8 +54,8 @@ fn rows(differs: &str, totals: &str) -> String {
 }
 
 const FAIL: (&str, &str) = (
-    "differs, fail       n/differs.txt (9 bytes)",
-    "6 files, 54 bytes: 3 to transfer (27 bytes), 1 already there, 2 would fail, 1 left out",
+    "differs, fail       n/differs.txt (9 B)",
+    "6 files, 54 B: 3 to transfer (27 B), 1 already there, 2 would fail, 1 left out",
 );
 
 #[tokio::test]
@@ -72,19 +72,19 @@ async fn a_dry_run_is_sorted_and_says_what_would_happen_to_each_file() {
         let before = (tree::read(&source), tree::read(&target));
         let moved = |count: u64, bytes: u64, rest: &str| {
             let rest = format!("1 already there, {rest}1 would fail, 1 left out");
-            format!("6 files, 54 bytes: {count} to transfer ({bytes} bytes), {rest}")
+            format!("6 files, 54 B: {count} to transfer ({bytes} B), {rest}")
         };
         for (options, differs, totals) in [
             (&[][..], FAIL.0, FAIL.1.to_owned()),
-            (&["--overwrite"], "differs, replace    n/differs.txt (9 bytes)", moved(4, 36, "")),
+            (&["--overwrite"], "differs, replace    n/differs.txt (9 B)", moved(4, 36, "")),
             (
                 &["--keep-both"],
-                "differs, keep both  n/differs.txt (9 bytes) as n/differs (2).txt",
+                "differs, keep both  n/differs.txt (9 B) as n/differs (2).txt",
                 moved(4, 36, ""),
             ),
             (
                 &["--skip"],
-                "differs, skip       n/differs.txt (9 bytes)",
+                "differs, skip       n/differs.txt (9 B)",
                 moved(3, 27, "1 left unchanged, "),
             ),
         ] {
@@ -98,7 +98,7 @@ async fn a_dry_run_is_sorted_and_says_what_would_happen_to_each_file() {
         fs::write(target.join("n/differs (2).txt"), "another").unwrap();
         fs::write(target.join("n/differs (3).txt"), CONTENT).unwrap();
         let plan = run(&home, &server, &[command, "-r", "n", "--dry-run", "--keep-both"]).await;
-        let row = "same                n/differs.txt (9 bytes) as n/differs (3).txt\n";
+        let row = "same                n/differs.txt (9 B) as n/differs (3).txt\n";
         assert!(plan.expect(0).stdout.contains(row), "{}", plan.stdout);
     }
 }
@@ -147,7 +147,7 @@ async fn a_dry_run_at_a_terminal_says_about_which_files_it_would_ask() {
     write_target(&home.folder());
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     let plan = ron.enter("get -r n --dry-run");
-    assert!(plan.contains("differs, ask        n/differs.txt (9 bytes)\n"), "{plan}");
+    assert!(plan.contains("differs, ask        n/differs.txt (9 B)\n"), "{plan}");
     assert!(plan.contains("1 to be asked about, 1 would fail, 1 left out"), "{plan}");
     ron.exit();
     // Commands from standard input ask nobody.
@@ -164,7 +164,8 @@ async fn a_dry_run_says_what_does_not_fit() {
     let home = Home::new();
     fs::write(home.file("large"), "12345678901").unwrap();
     let plan = run(&home, &server, &["put", "large", "--dry-run"]).await;
-    let rows = "does not fit        large (11 bytes)\n1 file, 11 bytes: nothing to transfer, 1 would fail\n";
+    let rows =
+        "does not fit        large (11 B)\n1 file, 11 B: nothing to transfer, 1 would fail\n";
     assert_eq!(plan.expect(0).stdout, rows);
     assert_eq!(server.stored_names(), [""; 0]);
 }

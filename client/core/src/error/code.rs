@@ -134,7 +134,12 @@ impl ClientError {
             Self::Target { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
                 ErrorCode::Other
             }
-            Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Self::Source { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 ErrorCode::NotFound
             }
             Self::Target { .. } | Self::Source { .. } => ErrorCode::LocalDisk,

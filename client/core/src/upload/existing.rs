@@ -40,7 +40,8 @@ impl Upload {
         let file_count = self.file_count();
         let UploadSelection::Files(items) = &mut self.selection else { return Ok(()) };
         // The first run of a resumed upload has settled which files may be replaced.
-        if self.is_resumed || !(asks || items.iter().any(|item| item.replace)) {
+        let may_replace_any = asks || items.iter().any(|item| item.replace);
+        if self.is_resumed || items.is_empty() || !may_replace_any {
             return Ok(());
         }
         let context = TransferContext::new(

@@ -1,12 +1,11 @@
 //! Uploads of folders: planned from the local files, compared with the server's lists, many small
 //! files at once.
 
+mod open_roots;
 mod operations;
 mod resumable;
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::io;
+use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
+use self::open_roots::{OpenRoots, locate};
 use self::operations::{MissingFolder, UploadOperations};
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
 use crate::exchange;
@@ -37,6 +37,8 @@ use crate::upload::{NOT_STORED, UploadContext, target_path, unreadable};
 pub(crate) struct TreeUpload {
     source_roots: Vec<Arc<SourceRoot>>,
     named: Vec<NamedSource>,
+    /// Errors of named paths that cannot be read. With a single path there are none: its error ends the request.
+    unreadable: Vec<ClientError>,
     to: FolderPath,
     options: TransferOptions,
     /// The selection as recorded in the journal, from which a later run can repeat the request.
@@ -71,27 +73,19 @@ impl TreeUpload {
         options: &TransferOptions,
         from: &Path,
     ) -> Result<Self, ClientError> {
-        let mut source_roots = Vec::new();
-        let mut indexes: HashMap<PathBuf, u32> = HashMap::new();
-        let mut named = Vec::new();
+        let mut roots = OpenRoots::default();
+        let (mut named, mut unreadable) = (Vec::new(), Vec::new());
         for file in paths {
-            let failed = |error| unreadable(file, error);
-            let (base, name) = locate(&from.join(file), stored_as.is_some()).map_err(failed)?;
-            if name.is_none() && stored_as.is_some() {
-                return Err(InvalidRequest::NameForRoot.into());
-            }
-            let source_root = if let Some(index) = indexes.get(&base) {
-                *index
-            } else {
-                let index = u32::try_from(source_roots.len()).unwrap_or(u32::MAX);
-                source_roots.push(Arc::new(SourceRoot::open(&base).map_err(failed)?));
-                indexes.insert(base, index);
-                index
-            };
-            let root = (source_root, &*source_roots[source_root as usize]);
             let stored_as = stored_as.as_deref();
-            let name = name.as_deref();
-            named.push(Self::named_source(options.recursive, stored_as, &to, file, name, root)?);
+            match Self::named_source(options.recursive, stored_as, &to, (file, from), &mut roots) {
+                Ok(source) => named.push(source),
+                Err(failure @ (ClientError::Source { .. } | ClientError::NotAFile { .. }))
+                    if paths.len() > 1 =>
+                {
+                    unreadable.push(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         let typed = paths.iter().map(|file| file.to_str().map(str::to_owned));
         let journal_selection =
@@ -106,17 +100,23 @@ impl TreeUpload {
                     on_conflict,
                 }
             });
-        Ok(Self { source_roots, named, to, options: options.clone(), journal_selection })
+        let (source_roots, options) = (roots.opened, options.clone());
+        Ok(Self { source_roots, named, unreadable, to, options, journal_selection })
     }
 
     fn named_source(
         recursive: bool,
         stored_as: Option<&str>,
         to: &FolderPath,
-        typed: &Path,
-        name: Option<&OsStr>,
-        (source_root, root): (u32, &SourceRoot),
+        (typed, from): (&Path, &Path),
+        roots: &mut OpenRoots,
     ) -> Result<NamedSource, ClientError> {
+        let failed = |error| unreadable(typed, error);
+        let (base, name) = locate(&from.join(typed), stored_as.is_some()).map_err(failed)?;
+        if name.is_none() && stored_as.is_some() {
+            return Err(InvalidRequest::NameForRoot.into());
+        }
+        let (source_root, root) = roots.open(base).map_err(failed)?;
         let folder_error = || ClientError::NotAFile { path: typed.to_owned(), is: "a folder" };
         let Some(name) = name else {
             return if recursive {
@@ -132,7 +132,7 @@ impl TreeUpload {
             return Err(InvalidRequest::RootNotUtf8(typed.to_owned()).into());
         };
         let source = source.map_err(|rule| ClientError::refused(what(), Refusal::from(rule)))?;
-        let kind = root.named_kind(&source).map_err(|error| unreadable(typed, error))?;
+        let kind = root.named_kind(&source).map_err(failed)?;
         match kind {
             Ok(ItemKind::Folder { .. }) if !recursive => Err(folder_error()),
             Ok(kind) => Ok(NamedSource::Entry(FoundEntry { source_root, source, target, kind })),
@@ -144,13 +144,20 @@ impl TreeUpload {
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
-    pub(crate) async fn run(self, context: UploadContext) -> Result<(), ClientError> {
+    pub(crate) async fn run(mut self, context: UploadContext) -> Result<(), ClientError> {
         let plan = SharedPlan::new().await?;
         let left_out = self.build_plan(&plan).await?;
         let files = plan.with(|plan| plan.count_files()).await?;
-        let file_count = usize::try_from(files.saturating_add(left_out.missing_count()));
+        let planned = usize::try_from(files.saturating_add(left_out.missing_count()));
+        let file_count = planned.unwrap_or(usize::MAX).saturating_add(self.unreadable.len());
         let reporter = context.shared.reporter.clone();
-        let mut outcomes = Outcomes::new(reporter, file_count.unwrap_or(usize::MAX), NOT_STORED);
+        let mut outcomes = Outcomes::new(reporter, file_count, NOT_STORED);
+        for failure in take(&mut self.unreadable) {
+            outcomes.add_failure(failure).await;
+        }
+        if self.named.is_empty() {
+            return outcomes.result();
+        }
         outcomes.add_left_out(&left_out).await;
         let target_exists = self.compare_with_server(&context, &plan).await?;
         if self.options.dry_run {
@@ -296,33 +303,6 @@ impl TreeUpload {
             }
         }
     }
-}
-
-/// The folder that contains a named source, and its name there; without a name, the contents of the folder are meant.
-/// With `is_renamed` the source gets another name, and so is meant itself. Blocks.
-fn locate(path: &Path, is_renamed: bool) -> io::Result<(PathBuf, Option<OsString>)> {
-    let is_link = path.symlink_metadata()?.is_symlink();
-    let means_contents = means_contents(path);
-    // A link that was named itself is followed.
-    let real = if is_link || (means_contents && is_renamed) {
-        path.canonicalize()?
-    } else {
-        // Without the dot at the end of `folder/.`.
-        path.components().collect()
-    };
-    let is_named = is_renamed || !means_contents;
-    match (real.parent(), real.file_name()) {
-        (Some(parent), Some(name)) if is_named => Ok((parent.to_owned(), Some(name.to_owned()))),
-        _ => Ok((real, None)),
-    }
-}
-
-/// Whether a path means the contents of a folder and not the folder itself, as for `cp -r`: the current folder, its
-/// parents and the root have no name, and `folder/.` is typed for this.
-fn means_contents(path: &Path) -> bool {
-    let text = path.as_os_str().as_encoded_bytes();
-    let text = text.strip_suffix(b"/").unwrap_or(text);
-    path.file_name().is_none() || text.ends_with(b"/.")
 }
 
 /// The absolute path of a folder; an empty path is the current folder.
