@@ -55,7 +55,7 @@ enum UploadSelection {
     /// Files that were named one by one.
     Files(Vec<UploadItem>),
     /// Folders and their contents.
-    Tree(TreeUpload),
+    Tree(Box<TreeUpload>),
 }
 
 /// A file and its path on the server.
@@ -107,7 +107,7 @@ impl Upload {
             // Paths stay as typed, so that messages show them as typed.
             let current_folder = Path::new("");
             let tree = TreeUpload::prepare(&paths, stored_as, folder, &options, current_folder)?;
-            return Ok(Self::new(options, UploadSelection::Tree(tree)));
+            return Ok(Self::new(options, UploadSelection::Tree(Box::new(tree))));
         }
         let (mut items, mut unreadable) = (Vec::new(), Vec::new());
         let is_single = paths.len() == 1;
@@ -161,7 +161,7 @@ impl Upload {
         let paths: Vec<PathBuf> = tree.named.iter().map(PathBuf::from).collect();
         let (stored_as, to) = (tree.stored_as.clone(), tree.to.clone());
         let selection = TreeUpload::prepare(&paths, stored_as, to, &options, &tree.folder)?;
-        Ok(Self::new(options, UploadSelection::Tree(selection)))
+        Ok(Self::new(options, UploadSelection::Tree(Box::new(selection))))
     }
 
     fn new(options: TransferOptions, selection: UploadSelection) -> Self {
