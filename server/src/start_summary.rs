@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
 use quiver_protocol::text::display_path;
 
@@ -23,7 +23,7 @@ pub(crate) struct StartSummary {
 impl StartSummary {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            folder: absolute(&config.files).unwrap_or_else(|_| config.files.clone()),
+            folder: config.files.clone(),
             certificate: certificate::path(&config.certs),
             slots: config.max_clients,
             has_uploads: config.uploads.is_some(),

@@ -94,7 +94,7 @@ mod tests {
         let column = wide.lines().next().unwrap().find("list connected").unwrap();
         let status = wide.lines().nth(1).unwrap();
         assert_eq!(status.find("list files"), Some(column), "{wide}");
-        assert!(wrapped(Some(40)).contains("\nexit, quit\n    leave; so does Ctrl-D\n"));
+        assert!(wrapped(Some(40)).contains("\nexit, quit, bye\n    leave; so does Ctrl-D\n"));
     }
 
     #[test]

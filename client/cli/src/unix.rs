@@ -18,8 +18,13 @@ pub(crate) fn raw_stdout() -> io::Result<File> {
 
 /// The number of columns of a terminal; `None` if it is none, or does not know.
 pub(crate) fn terminal_width(stream: impl AsFd) -> Option<usize> {
+    Some(terminal_size(stream)?.1).filter(|columns| *columns > 0)
+}
+
+/// Rows and columns of a terminal, 0 where it does not know; `None` if it is none.
+pub(crate) fn terminal_size(stream: impl AsFd) -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    Some((size.ws_row.into(), size.ws_col.into()))
 }
 
 /// Restores the terminal's settings when dropped. A signal that interrupts the line editor or a hidden

@@ -14,10 +14,14 @@ use std::process::{Child, Command, Stdio};
 use portable_pty::CommandBuilder;
 use quiver_e2e::terminal::Terminal;
 
+/// A file that takes some seconds.
+const FILM: &str = "film.mp4";
+const FILM_SIZE: u64 = 16_000_000;
+
 fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).expect("demo FOLDER"));
-    let files = std::env::current_dir().unwrap().join("files");
-    let session = DemoSession::start(&folder, &files);
+    let files = served_files(&folder);
+    let session = DemoSession::start(&folder);
 
     println!("\nThree clients connect: Ben, Ron and Pete. This is Ron's terminal.\n");
     let mut ben = session.client("Ben");
@@ -51,8 +55,14 @@ fn main() {
     wait_for_row(&mut ron, "Pete has stored 1 file (35 B).");
     output.print_complete_rows(&ron);
 
+    println!("\nBen fetches a film from the command line, with at most 4 MB a second.\n");
+    session.fetch_film();
+    println!("\nRon's terminal:\n");
+    ron.wait_until("Ben's second visit", |screen| screen.matches("\nBen has left.\n").count() == 2);
+    output.print_complete_rows(&ron);
+
     println!(
-        "\nBen has left and freed a slot. Ann takes it, so the server is full when Tom connects.\n"
+        "\nBen's slot is free again. Ann takes it, so the server is full when Tom connects.\n"
     );
     let mut ann = session.client("Ann");
     wait_for_row(&mut ron, "Ann has joined.");
@@ -75,7 +85,21 @@ fn main() {
         assert_eq!(fs::read(folder.join(name).join("secret.txt")).unwrap(), secret, "{name}");
     }
     println!("\nRon's and Pete's files are the same as the server's: {} bytes.", secret.len());
-    println!("\nThe server's log:\n\n{}", session.stop().trim_end());
+    // The temporary folder says nothing, and differs in each run.
+    let log = session.stop().replace(&format!("{}/", folder.display()), "");
+    println!("\nThe server's log:\n\n{}", log.trim_end());
+}
+
+/// The files of this repository, and a film.
+fn served_files(folder: &Path) -> PathBuf {
+    let served = folder.join("files");
+    fs::create_dir_all(&served).unwrap();
+    for entry in fs::read_dir(std::env::current_dir().unwrap().join("files")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), served.join(entry.file_name())).unwrap();
+    }
+    fs::File::create(served.join(FILM)).unwrap().set_len(FILM_SIZE).unwrap();
+    served
 }
 
 /// A server, and a folder for each client.
@@ -88,25 +112,27 @@ struct DemoSession<'a> {
 }
 
 impl<'a> DemoSession<'a> {
-    fn start(folder: &'a Path, files: &Path) -> Self {
+    fn start(folder: &'a Path) -> Self {
+        // With the default names of its folders, the log shows no path of this machine.
         let mut server = Command::new(program_path("quiver-server"))
-            .args(["--listen", "127.0.0.1:0", "--certs"])
-            .arg(folder.join("certs"))
-            .arg("--files")
-            .arg(files)
+            .args(["--listen", "127.0.0.1:0"])
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut stderr = BufReader::new(server.stderr.take().unwrap());
         let mut log = String::new();
-        let address = loop {
+        let mut address = None;
+        // The last line of the start comes when the files are counted.
+        while address.is_none() || !log.contains(" serving ") {
             let start = log.len();
             assert!(stderr.read_line(&mut log).unwrap() > 0, "the server did not start:\n{log}");
-            if let Some((_, address)) = log[start..].split_once("listening on ") {
-                break address.trim().to_owned();
+            if let Some((_, listening)) = log[start..].split_once("listening on ") {
+                address = Some(listening.trim().to_owned());
             }
-        };
+        }
+        let address = address.expect("the loop has found it");
         Self { folder, address, server, stderr, log }
     }
 
@@ -136,13 +162,27 @@ impl<'a> DemoSession<'a> {
         Terminal::start(command)
     }
 
-    /// Stops the server with SIGINT, and returns its log.
+    /// Fetches the film, and prints what the terminal shows in the middle and at the end.
+    fn fetch_film(&self) {
+        let arguments = ["--name", "Ben", "get", FILM, "--limit", "4MB/s"];
+        let mut ben = self.program("Ben", &arguments);
+        ben.wait_until("the progress", |screen| screen.contains(" left"));
+        println!("$ quiver {}\n{}", arguments.join(" "), ben.contents().trim_end());
+        assert!(ben.wait_for_exit().success(), "{}", ben.contents());
+        println!("{}", ben.contents().trim_end());
+    }
+
+    /// Stops the server with SIGINT, and returns its log, with paths as if both folders were the current one.
     fn stop(mut self) -> String {
         let id = rustix::process::Pid::from_child(&self.server);
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
         self.stderr.read_to_string(&mut self.log).unwrap();
         self.server.wait().unwrap();
-        self.log
+        let current = std::env::current_dir().unwrap();
+        let folders = [self.folder, current.as_path()];
+        folders
+            .iter()
+            .fold(self.log, |log, folder| log.replace(&format!("{}/", folder.display()), ""))
     }
 }
 

@@ -122,7 +122,7 @@ async fn the_client_runs_each_line_of_a_pipe_as_a_command() {
     assert_eq!(
         finished.stderr,
         "Connected to server.\nConnected to the server successfully.\n\
-         with space.txt: 7 bytes received and verified\n\
+         with space.txt: 7 B received and verified\n\
          Closing connection to server...\nConnection closed.\n"
     );
     assert_eq!(home.names(), ["with space.txt"]);

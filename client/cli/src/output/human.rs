@@ -188,7 +188,8 @@ pub fn trust_question(
     };
     format!(
         "The server {server} is not known yet. Its fingerprint is\n  {fingerprint}\n\
-         Compare it with the output of `quiver-server cert show` on the server, or paste that fingerprint as the answer.\n\
+         Compare it with the output of `quiver-server cert show` on the server.\n\
+         Instead of yes, you can paste the fingerprint that it shows.\n\
          {what} [yes/no] "
     )
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use super::human::progress_line::cut_end;
+use crate::unix::terminal_size;
 
 /// Assumed if the terminal does not tell its size.
 const DEFAULT_SIZE: TerminalSize = TerminalSize { rows: 24, columns: 80 };
@@ -24,10 +25,8 @@ pub(super) struct TerminalSize {
 impl TerminalSize {
     /// The size of a terminal now.
     pub(super) fn of(terminal: impl AsFd) -> Self {
-        match rustix::termios::tcgetwinsize(terminal) {
-            Ok(size) if size.ws_row > 0 && size.ws_col > 0 => {
-                Self { rows: size.ws_row.into(), columns: size.ws_col.into() }
-            }
+        match terminal_size(terminal) {
+            Some((rows, columns)) if rows > 0 && columns > 0 => Self { rows, columns },
             _ => DEFAULT_SIZE,
         }
     }

@@ -362,3 +362,19 @@ fn matches_path(entry: &JournalEntry, typed: &Path) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_file_of_one_server_is_not_used_for_another() {
+        let [work, other]: [ServerAddress; 2] = ["work", "other"].map(|host| host.parse().unwrap());
+        let password_files = vec![(work.clone(), PathBuf::from("work"))];
+        let mut overrides = ResumeOverrides { password_files, ..ResumeOverrides::default() };
+        assert_eq!(overrides.password_file_for(&work), Some("work".into()));
+        assert_eq!(overrides.password_file_for(&other), None);
+        overrides.password_file = Some("flag".into());
+        assert_eq!(overrides.password_file_for(&other), Some("flag".into()));
+    }
+}
