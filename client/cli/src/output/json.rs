@@ -1,6 +1,7 @@
 //! JSON objects, one per line, with the field names of the wire.
 
 pub mod events;
+pub mod messages;
 pub mod peers;
 
 use std::borrow::Cow;
@@ -137,6 +138,29 @@ pub struct PlannedLine<'a> {
     pub resume_at: u64,
     /// Why it is blocked.
     pub why: Option<&'a str>,
+}
+
+/// The server's reply to a message.
+#[derive(Debug, Serialize)]
+pub struct ReplyLine<'a> {
+    /// Its text.
+    pub reply: &'a str,
+}
+
+/// The address of the page in the browser.
+#[derive(Debug, Serialize)]
+pub struct LinkLine<'a> {
+    /// The link, with its code.
+    pub link: &'a str,
+}
+
+/// An unfinished transfer that `transfers --clean` has looked at.
+#[derive(Debug, Serialize)]
+pub struct CleanedLine<'a> {
+    /// The transfer, as people see it.
+    pub transfer: &'a str,
+    /// `forgotten` or `running`.
+    pub result: &'a str,
 }
 
 /// A removed path.

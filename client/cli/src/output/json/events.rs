@@ -14,8 +14,10 @@ use super::peers::{incoming_state, outgoing_state, path_kind};
 /// An event of `send`, `receive` or `tell`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are described in docs/client.md")]
+#[expect(missing_docs, reason = "the fields are described in docs/json.md")]
 pub enum EventLine<'a> {
+    /// Other clients can reach this one.
+    Listening,
     /// Another client offers files.
     Offer {
         number: u64,
