@@ -118,6 +118,7 @@ fn execute(
     variable: impl Fn(&str) -> Option<OsString>,
     json: &JsonMode,
 ) -> Result<Exit, Failure> {
+    json.set(cli.json);
     json.set(asks_for_json(&mut cli)?);
     match cli.command {
         Some(CommandArgs::Completions { shell }) => return documents::print_completions(shell),

@@ -66,6 +66,7 @@ mod help;
 mod hostile_sizes;
 mod introduction_limits;
 mod introductions;
+mod json_output;
 mod listing;
 mod logging;
 mod metrics;

@@ -6,12 +6,13 @@ pub mod peers;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use quiver_client::known_servers::ConfirmedServer;
 use quiver_client::transfers::{DownloadedFile, TransferSummary, UploadedFile};
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{ContentHash, FilePath, Fingerprint, Timestamp};
+use quiver_protocol::{ClientName, ContentHash, FilePath, Fingerprint, Timestamp};
 use serde::Serialize;
 
 use super::SERVER;
@@ -51,7 +52,7 @@ impl<'a> DownloadedLine<'a> {
             received: file.received,
             verified: file.size,
             resumed_at: file.resumed_at,
-            seconds: file.took.as_secs_f64(),
+            seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.received, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
         }
@@ -88,7 +89,7 @@ impl<'a> UploadedLine<'a> {
             received: file.size,
             verified: file.size,
             resumed_at: file.resumed_at,
-            seconds: (file.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.sent, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
         }
@@ -218,8 +219,12 @@ pub struct ForgottenServerLine<'a> {
 /// A client that is or was connected.
 #[derive(Debug, Serialize)]
 pub struct ClientLine<'a> {
-    #[serde(flatten)]
-    row: &'a ClientRow,
+    number: u64,
+    name: &'a ClientName,
+    start: Timestamp,
+    end: Option<Timestamp>,
+    /// Whether it takes messages and offers of other clients.
+    reachable: bool,
     /// `command` if it only runs or ran one command, else `session`.
     kind: &'a str,
 }
@@ -228,8 +233,15 @@ impl<'a> ClientLine<'a> {
     /// For a row of the server's list.
     #[must_use]
     pub fn new(row: &'a ClientRow) -> Self {
-        Self { row, kind: if row.one_shot { "command" } else { "session" } }
+        let ClientRow { number, ref name, start, end, reachable, one_shot } = *row;
+        let kind = if one_shot { "command" } else { "session" };
+        Self { number, name, start, end, reachable, kind }
     }
+}
+
+/// With three decimals.
+fn seconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// An object as JSON, without a line break. Characters that a terminal may interpret are written as `\u` escapes,

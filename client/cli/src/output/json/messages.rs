@@ -54,13 +54,12 @@ pub fn warning(code: &str, text: &str) -> String {
 #[must_use]
 pub fn notice_code(notice: &Notice) -> Option<&'static str> {
     Some(match notice {
-        Notice::Connecting { .. } | Notice::HashingPrefix { .. } | Notice::Resuming { .. } => {
-            return None;
-        }
+        Notice::Connecting { .. } | Notice::HashingPrefix { .. } => return None,
         Notice::ServerNotRemembered { .. } => "server_not_remembered",
         Notice::KeyNotStored { .. } => "key_not_stored",
         Notice::JournalNotWritable { .. } => "journal_not_writable",
         Notice::Reconnecting { .. } => "reconnecting",
+        Notice::Resuming { .. } => "resuming",
         Notice::StartingOver { .. } => "starting_over",
         Notice::AttributesNotSet { .. } => "attributes_not_set",
         Notice::Skipped { .. } => "left_out",
