@@ -32,6 +32,7 @@ pub(super) async fn check(checker: &mut Checker) {
     let (sent, (offers, accepted)) = tokio::join!(sending.run(), accept);
     checker.check_output(0, &offers, &["Listed offer"]);
     checker.check_output(0, &accepted, &["accepted", "file", "stored"]);
+    receiving.next_event("offer_settled").await;
     checker.check_output(0, &sent, &["offering", "pending", "accepted", "stored", "path"]);
 
     let send = ben(&["send", "Ron", "a.txt"]);
