@@ -77,7 +77,7 @@ impl Interface {
     #[must_use]
     pub fn new(client: Client, output: Output) -> Self {
         let events = client.all_events();
-        let question_guard = output.can_ask().then(|| client.questions().register_interface());
+        let question_guard = output.has_person().then(|| client.questions().register_interface());
         Self {
             client,
             output,

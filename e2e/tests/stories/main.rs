@@ -68,6 +68,7 @@ mod help;
 mod hostile_sizes;
 mod introduction_limits;
 mod introductions;
+mod json_output;
 mod left_out;
 mod listing;
 mod logging;

@@ -107,7 +107,7 @@ impl RemoveRequest {
         if let RemoveSelection::Found(found, _) = &self.selection
             && let Some(note) = found.note()
         {
-            interface.output.say(note).await;
+            interface.output.note("not_served", note).await;
         }
         if self.skips_question || interface.confirm(&self.question()).await? {
             return Ok(true);
@@ -249,6 +249,7 @@ async fn print_removed(output: &Output, path: &FilePath) -> Result<(), Failure> 
 mod tests {
     use super::*;
     use crate::failure::Exit;
+    use crate::output::JsonMode;
 
     fn rm(paths: &[&str]) -> cli::RmArgs {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn rm_without_a_terminal_needs_the_yes_flag() {
-        let output = Output::new(UiMode::Batch, true);
+        let output = Output::new(UiMode::Batch, true, JsonMode::default());
         let failure = ensure_can_ask(&output, &rm(&["a"])).unwrap_err();
         assert_eq!(failure.exit(), Exit::Usage);
         assert!(ensure_can_ask(&output, &cli::RmArgs { yes: true, ..rm(&["a"]) }).is_ok());

@@ -1,17 +1,19 @@
 //! JSON objects, one per line, with the field names of the wire.
 
 pub mod events;
+pub mod messages;
 pub mod peers;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use quiver_client::known_servers::ConfirmedServer;
 use quiver_client::transfers::{DownloadedFile, PlanSummary, TransferSummary, UploadedFile};
 use quiver_client::tree::LeftOutEntry;
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{ContentHash, FilePath, Fingerprint, Timestamp};
+use quiver_protocol::{ClientName, ContentHash, FilePath, Fingerprint, Timestamp};
 use serde::Serialize;
 
 use super::SERVER;
@@ -52,7 +54,7 @@ impl<'a> DownloadedLine<'a> {
             received: file.received,
             verified: file.size,
             resumed_at: file.resumed_at,
-            seconds: file.took.as_secs_f64(),
+            seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.received, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
             already_there: file.already_there,
@@ -91,7 +93,7 @@ impl<'a> UploadedLine<'a> {
             received: file.size,
             verified: file.size,
             resumed_at: file.resumed_at,
-            seconds: (file.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.sent, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
             already_there: file.already_there,
@@ -212,6 +214,29 @@ pub struct PlannedLine<'a> {
     pub why: Option<&'a str>,
 }
 
+/// The server's reply to a message.
+#[derive(Debug, Serialize)]
+pub struct ReplyLine<'a> {
+    /// Its text.
+    pub reply: &'a str,
+}
+
+/// The address of the page in the browser.
+#[derive(Debug, Serialize)]
+pub struct LinkLine<'a> {
+    /// The link, with its code.
+    pub link: &'a str,
+}
+
+/// An unfinished transfer that `transfers --clean` has looked at.
+#[derive(Debug, Serialize)]
+pub struct CleanedLine<'a> {
+    /// The transfer, as people see it.
+    pub transfer: &'a str,
+    /// `forgotten` or `running`.
+    pub result: &'a str,
+}
+
 /// A removed path.
 #[derive(Debug, Serialize)]
 pub struct RemovedLine<'a> {
@@ -267,8 +292,12 @@ pub struct ForgottenServerLine<'a> {
 /// A client that is or was connected.
 #[derive(Debug, Serialize)]
 pub struct ClientLine<'a> {
-    #[serde(flatten)]
-    row: &'a ClientRow,
+    number: u64,
+    name: &'a ClientName,
+    start: Timestamp,
+    end: Option<Timestamp>,
+    /// Whether it takes messages and offers of other clients.
+    reachable: bool,
     /// `command` if it only runs or ran one command, else `session`.
     kind: &'a str,
 }
@@ -277,8 +306,15 @@ impl<'a> ClientLine<'a> {
     /// For a row of the server's list.
     #[must_use]
     pub fn new(row: &'a ClientRow) -> Self {
-        Self { row, kind: if row.one_shot { "command" } else { "session" } }
+        let ClientRow { number, ref name, start, end, reachable, one_shot } = *row;
+        let kind = if one_shot { "command" } else { "session" };
+        Self { number, name, start, end, reachable, kind }
     }
+}
+
+/// With three decimals.
+fn seconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// An object as JSON, without a line break. Characters that a terminal may interpret are written as `\u` escapes,

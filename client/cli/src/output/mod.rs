@@ -9,12 +9,14 @@ mod ask;
 mod example;
 pub mod human;
 pub mod json;
+mod json_mode;
 mod live_rows;
 pub mod plan;
 mod print_above;
 mod progress;
 mod rows;
 mod terminal_block;
+mod usage;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -34,6 +36,7 @@ use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 use crate::unix::terminal_width;
 pub(crate) use ask::is_yes;
+pub use json_mode::JsonMode;
 pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
 pub use progress::{PLAIN_LINE_INTERVAL, ProgressDisplay, ProgressSource};
@@ -62,6 +65,7 @@ pub struct Output {
 struct OutputInner {
     mode: UiMode,
     quiet: bool,
+    json: JsonMode,
     progress: ProgressDisplay,
     /// Held while a text is printed; fair, so that texts are printed in order.
     print_lock: tokio::sync::Mutex<()>,
@@ -70,9 +74,9 @@ struct OutputInner {
 }
 
 impl Output {
-    /// Creates the output of a mode; `quiet` prints only data and errors.
+    /// Creates the output of a mode; `quiet` prints only data and errors, and `json` makes them objects.
     #[must_use]
-    pub fn new(mode: UiMode, quiet: bool) -> Self {
+    pub fn new(mode: UiMode, quiet: bool, json: JsonMode) -> Self {
         let progress = if mode == UiMode::Prompt || quiet {
             ProgressDisplay::none()
         } else {
@@ -80,7 +84,7 @@ impl Output {
         };
         let print_lock = tokio::sync::Mutex::new(());
         let (print_above, confirm) = (Mutex::new(None), Mutex::new(None));
-        let inner = OutputInner { mode, quiet, progress, print_lock, print_above, confirm };
+        let inner = OutputInner { mode, quiet, json, progress, print_lock, print_above, confirm };
         Self { inner: Arc::new(inner) }
     }
 
@@ -88,6 +92,12 @@ impl Output {
     #[must_use]
     pub fn mode(&self) -> UiMode {
         self.inner.mode
+    }
+
+    /// Whether messages are JSON objects. It may change from one piped command to the next.
+    #[must_use]
+    pub fn json(&self) -> &JsonMode {
+        &self.inner.json
     }
 
     /// The progress of running transfers.
@@ -124,15 +134,35 @@ impl Output {
         self.print(OutputStream::Data, text).await.map_err(Failure::output)
     }
 
-    /// Prints a message line, unless quiet.
+    /// Displays the progress of a transfer, except beside JSON objects.
+    pub fn show_progress(&self, source: ProgressSource) {
+        if !self.inner.json.is_on() {
+            self.inner.progress.add(source);
+        }
+    }
+
+    /// Prints a message line for people, unless quiet.
     pub async fn say(&self, line: impl Into<String>) {
-        if !self.inner.quiet {
+        if !self.inner.quiet && !self.inner.json.is_on() {
             self.print_message(line.into()).await;
+        }
+    }
+
+    /// Prints what a script may have to know, too, unless quiet. `code` is its name in JSON.
+    pub async fn note(&self, code: &str, text: impl Into<String>) {
+        if !self.inner.quiet {
+            self.warn(code, text).await;
         }
     }
 
     /// Prints a notice, unless quiet.
     pub async fn notice(&self, notice: &Notice) {
+        if self.inner.json.is_on() {
+            if let Some(code) = json::messages::notice_code(notice) {
+                self.note(code, human::notice(notice)).await;
+            }
+            return;
+        }
         // For a person who waits, not for a log.
         let is_for_people = matches!(notice, Notice::Connecting { .. });
         if !is_for_people || io::stderr().is_terminal() {
@@ -140,15 +170,18 @@ impl Output {
         }
     }
 
-    /// Prints a warning, also if quiet.
-    pub async fn warn(&self, text: impl Into<String>) {
-        self.print_message(text.into()).await;
+    /// Prints a warning, also if quiet. `code` is its name in JSON.
+    pub async fn warn(&self, code: &str, text: impl Into<String>) {
+        let text = text.into();
+        let is_json = self.inner.json.is_on();
+        self.print_message(if is_json { json::messages::warning(code, &text) } else { text }).await;
     }
 
     /// Prints a failure with its hint.
     pub async fn failure(&self, failure: &Failure) {
         if !failure.is_silent() {
-            self.print_message(wrap::message(human::failure(failure), self.message_width())).await;
+            let is_json = self.inner.json.is_on();
+            self.print_message(failure_text(failure, is_json, self.message_width())).await;
         }
     }
 
@@ -218,15 +251,25 @@ impl OutputStream {
     }
 }
 
+/// A failure as a JSON object, or as lines of this width.
+fn failure_text(failure: &Failure, is_json: bool, width: Option<usize>) -> String {
+    if is_json {
+        json::messages::error(failure)
+    } else {
+        wrap::message(human::failure(failure), width)
+    }
+}
+
 /// Prints the failure that ends the program, without a runtime.
-pub fn report_final_failure(failure: &Failure) {
+pub fn report_final_failure(failure: &Failure, json: &JsonMode) {
     if failure.is_silent() {
         return;
     }
     // After a signal the terminal's cursor may still be behind a question or a prompt.
     let is_signal = matches!(failure, Failure::Interrupted(_) | Failure::Terminated(_));
-    let line_break = if is_signal && io::stderr().is_terminal() { "\n" } else { "" };
-    let lines = wrap::message(human::failure(failure), OutputStream::Messages.width());
+    let is_behind_text = is_signal && !json.is_on() && io::stderr().is_terminal();
+    let line_break = if is_behind_text { "\n" } else { "" };
+    let lines = failure_text(failure, json.is_on(), OutputStream::Messages.width());
     let text = format!("{line_break}{lines}\n");
     let (sender, written) = mpsc::channel();
     let write = move || {
@@ -245,8 +288,11 @@ pub fn report_final_failure(failure: &Failure) {
 }
 
 /// Prints what is wrong with a command line. Escapes names in it, which a shell pattern may have put there.
-pub fn report_usage_error(error: &clap::Error) {
+pub fn report_usage_error(error: &clap::Error, json: &JsonMode) {
     let text = error.render().to_string();
+    if json.is_on() {
+        return report_final_failure(&usage::failure(&text), json);
+    }
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
     let mut shown = wrap::message(safe, OutputStream::Messages.width());
     if text.ends_with('\n') && !shown.ends_with('\n') {

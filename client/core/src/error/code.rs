@@ -2,7 +2,7 @@
 
 use std::io;
 
-use quiver_protocol::RefusalCode;
+use quiver_protocol::{Refusal, RefusalCode};
 use quiver_transport::StreamError;
 use serde::{Serialize, Serializer};
 
@@ -177,6 +177,25 @@ impl ClientError {
             Self::SomeFailed { .. } => ErrorCode::Partial,
             Self::Resumable { error, .. } => error.code(),
             Self::Interrupted => ErrorCode::Interrupted,
+        }
+    }
+
+    /// The server's refusal, if that is the error.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        let stream = match self {
+            Self::Refused { refusal, .. } | Self::ServerFolder { refusal, .. } => {
+                return Some(refusal);
+            }
+            Self::Stream { source, .. }
+            | Self::Get { source: GetError::Stream(source), .. }
+            | Self::Put { source: PutError::Stream(source), .. } => source,
+            Self::Resumable { error, .. } => return error.refusal(),
+            _ => return None,
+        };
+        match stream {
+            StreamError::Refused(refusal) => Some(refusal),
+            _ => None,
         }
     }
 
