@@ -82,14 +82,15 @@ impl PeerProgram {
         })
     }
 
-    /// All events so far.
+    /// All events so far, except that it listens.
     ///
     /// # Panics
     /// If a line is no JSON.
     #[must_use]
     pub fn events(&self) -> Vec<Value> {
         let lines = self.process.stdout.lines();
-        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let events = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.filter(|event| event["event"] != "listening").collect()
     }
 
     /// The events of this name so far.

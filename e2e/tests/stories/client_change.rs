@@ -30,9 +30,9 @@ async fn rm_removes_files_and_empty_folders() {
     let partly = quiver(&home, &server, &["rm", "b", "notes", "missing", "--yes", "--json"]).await;
     let object: Value = serde_json::from_str(&partly.expect(10).stdout).unwrap();
     assert_eq!(object, json!({"removed": "b"}));
-    let hint = "hint: remove its files and folders first";
+    let hint = "remove its files and folders first";
     assert!(partly.stderr.contains(hint), "{}", partly.stderr);
-    assert!(partly.stderr.contains("error: 2 of 3 were not removed"), "{}", partly.stderr);
+    assert!(partly.stderr.contains("2 of 3 were not removed"), "{}", partly.stderr);
     assert_eq!(names(&server.files()), ["notes"]);
 }
 

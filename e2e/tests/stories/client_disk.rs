@@ -129,7 +129,7 @@ async fn commands_fail_if_standard_output_is_full() {
         let quiver = home.quiver_as(&server, "Ron", [""; 0]).arguments(arguments);
         let output = quiver.run_with_output(full).await;
         assert_eq!(output.code(), 8, "{arguments:?}: {}", output.stderr);
-        let why = "error: cannot write to standard output: No space left on device";
+        let why = "cannot write to standard output: No space left on device";
         assert!(output.stderr.contains(why), "{arguments:?}: {}", output.stderr);
     }
     server.log().wait_for("not delivered: a to Client 4: Ron").await;

@@ -205,7 +205,9 @@ async fn a_failed_get_has_the_documented_exit_code() {
     ] {
         let output = get(&home, &server, arguments).await;
         assert_eq!(output.code(), code, "{arguments:?}: {}", output.stderr);
-        assert!(output.stderr.starts_with("error: "), "{arguments:?}: {}", output.stderr);
+        let is_error =
+            ["error: ", "{\"error\":"].iter().any(|start| output.stderr.starts_with(start));
+        assert!(is_error, "{arguments:?}: {}", output.stderr);
         assert_eq!(output.stdout, "");
         assert!(home.names().is_empty(), "{arguments:?}");
     }

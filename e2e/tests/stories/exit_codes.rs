@@ -68,7 +68,8 @@ async fn server() -> Server {
 async fn expect(code: i32, quiver: QuiverCommand, arguments: &[&str]) {
     let output = quiver.arguments(arguments).run().await;
     assert_eq!(output.code(), code, "{arguments:?}: {}", output.stderr);
-    let is_error = output.stderr.contains("error: ") || output.stderr.starts_with("Server is busy");
+    let starts = ["error: ", "\nerror: ", "{\"error\":", "Server is busy"];
+    let is_error = starts.iter().any(|start| output.stderr.contains(start));
     assert!(is_error, "{arguments:?}: {}", output.stderr);
 }
 

@@ -110,7 +110,7 @@ async fn an_offer_that_waits_for_an_absent_client_stays_open_after_ctrl_c() {
     ben.next_event("waiting").await;
     ben.process.signal(Signal::INT);
     ben.expect_exit(130).await;
-    let hint = ben.wait_for_text("hint: ").await;
+    let hint = ben.wait_for_text("hint").await;
     assert!(hint.contains("offer 1 stays open") && hint.contains("--cancel 1"), "{hint}");
     let offers = home.quiver(["offers", "--json"]).run().await;
     assert_eq!(offers.expect(0).stdout.lines().count(), 1, "{offers:?}");

@@ -55,7 +55,7 @@ async fn an_offer_whose_pipe_is_not_read_to_its_end_is_withdrawn_by_an_interrupt
     ben.next_event("pending").await;
     ben.process.signal(Signal::INT);
     ben.expect_exit(130).await;
-    ben.wait_for_text("Offer 1 is withdrawn: standard input was not read to its end.").await;
+    ben.next_event("withdrawn").await;
     drop(pipe);
     assert_eq!(receive.next_event("offer_settled").await["state"], "withdrawn");
     let offers = ben_home.quiver(["offers"]).run().await;

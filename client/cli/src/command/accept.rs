@@ -76,11 +76,15 @@ pub(super) async fn start_request(
         Err(error @ ClientError::Peer(PeerError::OfferInProgress(_))) => Err(error.into()),
         Err(error) => {
             // It may be accepted although its sender cannot be reached now.
-            if let Some(IncomingOffer { sender, state: IncomingState::Accepted { .. }, .. }) =
-                find(interface, number).await?
+            if let Some(offer) = find(interface, number).await?
+                && matches!(offer.state, IncomingState::Accepted { .. })
             {
-                let text = human::offers::accepted_for_later(number, &sender);
-                interface.output.say(text).await;
+                if json {
+                    interface.peer_line(&EventLine::accepting(&offer, &folder)).await?;
+                } else {
+                    let text = human::offers::accepted_for_later(number, &offer.sender);
+                    interface.output.say(text).await;
+                }
             }
             Err(error.into())
         }

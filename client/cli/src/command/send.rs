@@ -148,7 +148,7 @@ pub async fn finish(
     if let Err(error) = delivered {
         let was_asked = interface.peer_display().was_asked(number);
         if !was_asked || is_input_unread(interface, number).await? {
-            withdraw_quietly(interface, number).await?;
+            withdraw_quietly(interface, sent).await?;
         }
         return Err(error.into());
     }
@@ -180,10 +180,10 @@ async fn interrupted(interface: &mut Interface, sent: &SentOffer, wait: bool) ->
     if !is_unknown && !is_unread {
         return Failure::Continuable { hint: human::offers::open_offer_hint(number) };
     }
-    if let Err(failure) = withdraw_quietly(interface, number).await {
+    if let Err(failure) = withdraw_quietly(interface, sent).await {
         return failure;
     }
-    if is_unread && !is_unknown {
+    if is_unread && !is_unknown && !sent.json {
         interface.output.say(human::offers::withdrawn_unread(number)).await;
     }
     Failure::Interrupted(None)
@@ -199,11 +199,15 @@ async fn is_input_unread(interface: &mut Interface, number: OfferNumber) -> Resu
     Ok(outgoing.iter().any(|offer| offer.number == number && is_unread(offer)))
 }
 
-async fn withdraw_quietly(interface: &mut Interface, number: OfferNumber) -> Result<(), Failure> {
-    let client = interface.client.clone();
+/// Withdraws an offer whose failure is reported.
+async fn withdraw_quietly(interface: &mut Interface, sent: &SentOffer) -> Result<(), Failure> {
+    let (client, number) = (interface.client.clone(), sent.offer.number);
     let withdrawal = timeout(WITHDRAW_TIMEOUT, client.withdraw_offer(number));
     // Fails if it is settled, or after the timeout: it is withdrawn in the records then.
     let _ = interface.drive(withdrawal).await?;
+    if sent.json {
+        interface.peer_line(&EventLine::Withdrawn { number: number.0 }).await?;
+    }
     Ok(())
 }
 

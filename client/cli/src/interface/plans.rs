@@ -22,13 +22,13 @@ impl Interface {
         }
         for entry in left_out.named() {
             match human::left_out(entry) {
-                (text, true) => self.output.warn(text).await,
-                (text, false) => self.output.say(text).await,
+                (text, true) => self.output.warn("left_out", text).await,
+                (text, false) => self.output.note("left_out", text).await,
             }
         }
         let unnamed = left_out.unnamed_count();
         if unnamed > 0 {
-            self.output.say(human::left_out_unnamed(unnamed)).await;
+            self.output.note("left_out", human::left_out_unnamed(unnamed)).await;
         }
         Ok(())
     }
