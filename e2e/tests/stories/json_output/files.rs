@@ -1,12 +1,15 @@
 //! The objects of commands about the server and its files, of errors, and of commands that need no server.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use quiver_e2e::process::Signal;
 use quiver_e2e::quiver::finish;
 use quiver_e2e::{Home, PromptUser, Server};
 
 use super::Checker;
+
+const PLAN: [&str; 3] = ["Planned file", "Left out", "Summary of a dry run"];
 
 pub(super) async fn check(checker: &mut Checker) {
     let server =
@@ -15,6 +18,7 @@ pub(super) async fn check(checker: &mut Checker) {
     fs::write(home.file("a.txt"), "a").unwrap();
     fs::create_dir(home.file("notes")).unwrap();
     fs::write(home.file("notes/b"), "bb").unwrap();
+    symlink("b", home.file("notes/link")).unwrap();
     let ron = |words: &[&str]| home.quiver_as(&server, "Ron", words);
 
     let reply = checker.run(0, ron(&["message", "Hello"]), &["Reply"]).await;
@@ -22,13 +26,15 @@ pub(super) async fn check(checker: &mut Checker) {
     checker.run(0, ron(&["status"]), &["Client"]).await;
     checker.run(0, ron(&["mkdir", "new"]), &["Made folder"]).await;
     checker.run(0, ron(&["put", "a.txt"]), &["Stored file"]).await;
-    checker.run(0, ron(&["put", "-r", "notes", "--dry-run"]), &["Planned file"]).await;
-    checker.run(0, ron(&["put", "-r", "notes"]), &["Stored file", "Summary"]).await;
+    checker.run(0, ron(&["put", "-r", "notes", "--dry-run"]), &PLAN).await;
+    checker.run(0, ron(&["put", "-r", "notes"]), &["Stored file", "Left out", "Summary"]).await;
+    let same = checker.run(0, ron(&["put", "a.txt"]), &["Stored file"]).await;
+    assert_eq!(same[0]["already_there"], true);
     checker.run(0, ron(&["list", "-r", "-l", "--sort", "size"]), &["Entry"]).await;
     checker.run(0, ron(&["get", "a.txt", "--as", "c"]), &["Received file"]).await;
     let into = ["get", "-r", "notes", "-o", "new"];
     fs::create_dir(home.file("new")).unwrap();
-    checker.run(0, ron(&into).arguments(["--dry-run"]), &["Planned file"]).await;
+    checker.run(0, ron(&into).arguments(["--dry-run"]), &PLAN).await;
     checker.run(0, ron(&into), &["Received file", "Summary"]).await;
     checker.run(0, ron(&["mv", "a.txt", "new"]), &["Moved path"]).await;
     checker.run(0, ron(&["rm", "-r", "n*", "--yes"]), &["Removed path"]).await;
