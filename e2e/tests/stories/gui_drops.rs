@@ -128,7 +128,7 @@ async fn a_failed_put_says_why_and_can_be_tried_again_while_it_is_listed() {
     assert_eq!((&find("small")["state"], &find("small")["error"]), (&json!("done"), &Value::Null));
     assert_eq!(find("large")["state"], "failed");
     let error = find("large")["error"].as_str().unwrap().to_owned();
-    assert!(error.contains("large") && error.contains("10 bytes"), "{error}");
+    assert!(error.contains("large") && error.contains("10 B"), "{error}");
     let retry = json!({"do": "retry", "transfer": transfer});
     let again = ann.socket.request(retry).await.unwrap()["transfer"].take();
     ann.wait_for_transfer(&again, "failed").await;

@@ -66,7 +66,8 @@ async fn texts_and_pictures_are_shown_and_nothing_else() {
         ("notes", 415, "invalid_request"),
         ("none", 404, "not_found"),
         ("..%2Fetc%2Fpasswd", 400, "invalid_request"),
-        ("%2Fetc%2Fpasswd", 400, "invalid_request"),
+        // A path of the server, as people type it.
+        ("%2Fetc%2Fpasswd", 404, "not_found"),
         ("%FF", 400, "invalid_request"),
         ("empty&path=long.txt", 400, "invalid_request"),
         ("", 400, "invalid_request"),
