@@ -1,5 +1,7 @@
 //! `--json`: every command prints the objects that docs/json.md describes, and nothing else; errors are objects, too.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 mod files;
 mod peers;
 mod transfers;

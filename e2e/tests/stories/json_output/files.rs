@@ -1,5 +1,7 @@
 //! The objects of commands about the server and its files, of errors, and of commands that need no server.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

@@ -1,5 +1,7 @@
 //! The objects and events of commands about other clients.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 use std::fs;
 
 use quiver_e2e::process::Signal;

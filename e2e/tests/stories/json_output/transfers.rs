@@ -1,5 +1,7 @@
 //! The objects of commands about running and unfinished transfers.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 use quiver_e2e::process::Signal;
 use quiver_e2e::quiver::finish;
 use quiver_e2e::{Home, Server, TransferWatch};
