@@ -19,7 +19,7 @@ use crate::command::{self, UserSession};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
-use crate::output::{self, Output, human};
+use crate::output::{self, Output, human, style};
 use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalRestorer};
 use crate::{completion, documents, manual, prompt};
@@ -122,7 +122,8 @@ fn execute(
     let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
     if let Err(why @ FolderError::Inaccessible { .. }) = folders.config() {
-        let note = human::without_os_codes(format!("note: the settings file is not read: {why}"));
+        let note = human::without_os_codes(why.to_string());
+        let note = style::note(format_args!("the settings file is not read: {note}"));
         runtime.block_on(output.say(note));
     }
     let work_timeout = if command::may_have_disk_work(cli.command.as_ref()) {

@@ -11,7 +11,7 @@ use crate::cli::{self, ListOrder};
 use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::human::listing::{self, EntryTotals};
-use crate::output::{Output, RowWriter, human, json};
+use crate::output::{Output, RowWriter, human, json, style};
 use crate::ui_mode::UiMode;
 
 /// The most entries that are kept in memory to be sorted.
@@ -133,7 +133,9 @@ impl<'a> EntryRows<'a> {
         self.rows.finish().await?;
         let is_noted = self.is_empty && is_for_people && !self.arguments.long;
         if is_noted && self.output.mode() == UiMode::Prompt {
-            self.output.say("Server: the folder is empty").await;
+            self.output
+                .say(format!("{} the folder is empty", style::painted(style::NAME, "Server:")))
+                .await;
         }
         Ok(())
     }

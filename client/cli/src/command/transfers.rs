@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::watched_transfers::WatchedTransfers;
 use crate::cli;
 use crate::failure::Failure;
-use crate::output::{LiveRows, Output, RowWriter, human, json};
+use crate::output::{LiveRows, Output, RowWriter, human, json, style};
 use crate::ui_mode::UiMode;
 
 /// What `--watch` shows without a running transfer.
@@ -109,13 +109,15 @@ async fn read_processes(folder: PathBuf, output: &Output) -> ProcessList {
     match read.and_then(|read| read) {
         Ok(processes) => {
             for process in &processes.silent {
-                let note = format!("note: program {process} does not show its transfers");
+                let note =
+                    style::note(format_args!("program {process} does not show its transfers"));
                 output.warn(note).await;
             }
             processes
         }
         Err(error) => {
-            let note = format!("note: the transfers of other programs are not shown: {error}");
+            let note =
+                style::note(format_args!("the transfers of other programs are not shown: {error}"));
             output.warn(human::without_os_codes(note)).await;
             ProcessList::default()
         }

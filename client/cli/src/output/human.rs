@@ -16,7 +16,7 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Fingerprint, Timestamp, units};
 use quiver_transfer::file_system::UnsetAttributes;
 
-use super::SERVER;
+use super::{SERVER, style};
 use crate::failure::Failure;
 use quiver_client::ClientError;
 use quiver_client::journal::{Direction, SingleFile, TransferSubject, percent};
@@ -33,7 +33,8 @@ where
 {
     let local = |moment: &Timestamp| time(moment, zone);
     let end = row.end.as_ref().map_or_else(|| "Still Connected".to_owned(), local);
-    format!("Client {}: {} - Start: {}, End: {end}", row.number, row.name, local(&row.start))
+    let name = style::painted(style::NAME, &row.name);
+    format!("Client {}: {name} - Start: {}, End: {end}", row.number, local(&row.start))
 }
 
 /// `files.example.org:4433  FINGERPRINT  since 2024-10-19 17:45:47`, with the address in a column of `width`.
@@ -58,11 +59,11 @@ where
 /// A path on the server; a folder's ends with a slash.
 #[must_use]
 pub fn folder_entry(entry: &FolderEntry) -> String {
-    let mut text = display_safe(entry.path.as_str()).into_owned();
-    if entry.kind == EntryKind::Folder {
-        text.push('/');
+    let path = display_safe(entry.path.as_str());
+    match entry.kind {
+        EntryKind::File => path.into_owned(),
+        EntryKind::Folder => style::painted(style::FOLDER, format_args!("{path}/")),
     }
-    text
 }
 
 /// How many names of a folder the server does not serve.
@@ -147,7 +148,8 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
 #[must_use]
 pub fn attributes_not_set(path: &Path, unset: UnsetAttributes) -> String {
     let path = path.display().to_string();
-    format!("warning: stored {}, but could not set {unset}; reported once", display_safe(&path))
+    let path = display_safe(&path);
+    style::warning(format_args!("stored {path}, but could not set {unset}; reported once"))
 }
 
 /// `secret.txt: 12 B stored and verified`
@@ -200,13 +202,13 @@ pub fn notice(notice: &Notice) -> String {
     let text = match notice {
         Notice::Connecting { server } => format!("Connecting to {server} ..."),
         Notice::ServerNotRemembered { server, why } => {
-            format!("note: you will be asked about {server} again: {why}")
+            style::note(format_args!("you will be asked about {server} again: {why}"))
         }
         Notice::KeyNotStored { why } => {
-            format!("note: a later run cannot resume interrupted uploads: {why}")
+            style::note(format_args!("a later run cannot resume interrupted uploads: {why}"))
         }
         Notice::JournalNotWritable { why } => {
-            format!("note: quiver resume cannot find interrupted transfers: {why}")
+            style::note(format_args!("quiver resume cannot find interrupted transfers: {why}"))
         }
         Notice::Reconnecting { why, retry_for } => {
             format!("{why}: trying again for {} s", retry_for.as_secs_f64().round())
@@ -259,8 +261,8 @@ pub fn failure(failure: &Failure) -> String {
     }
     let what = without_os_codes(failure.to_string());
     match failure.hint() {
-        Some(hint) => format!("error: {what}\nhint: {hint}"),
-        None => format!("error: {what}"),
+        Some(hint) => format!("{}\n{}", style::error(what), style::hint(hint)),
+        None => style::error(what),
     }
 }
 
@@ -300,12 +302,12 @@ mod tests {
         };
         let east = FixedOffset::east_opt(7200).unwrap();
         assert_eq!(
-            client_row(&row, &east),
+            style::plain(&client_row(&row, &east)),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: Still Connected"
         );
         row.end = Some(timestamp("2024-10-19T23:46:20.999Z"));
         assert_eq!(
-            client_row(&row, &east),
+            style::plain(&client_row(&row, &east)),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
         );
     }
@@ -337,7 +339,8 @@ mod tests {
             size: 0,
             modified: timestamp("2024-10-19T17:45:47Z"),
         };
-        assert_eq!(folder_entry(&entry), "a\\u{202e}b/");
+        assert_eq!(style::plain(&folder_entry(&entry)), "a\\u{202e}b/");
+        assert_eq!(folder_entry(&entry), style::painted(style::FOLDER, "a\\u{202e}b/"));
         entry.kind = EntryKind::File;
         assert_eq!(folder_entry(&entry), "a\\u{202e}b");
     }

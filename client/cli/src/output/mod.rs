@@ -5,6 +5,7 @@
 //! stops reading must not block QUIC.
 
 mod ask;
+pub mod cut;
 #[cfg(test)]
 mod example;
 pub mod human;
@@ -14,6 +15,7 @@ pub mod plan;
 mod print_above;
 mod progress;
 mod rows;
+pub mod style;
 mod terminal_block;
 mod wrap;
 
@@ -148,7 +150,7 @@ impl Output {
     /// Prints a failure with its hint.
     pub async fn failure(&self, failure: &Failure) {
         if !failure.is_silent() {
-            self.print_message(wrap::message(human::failure(failure), self.message_width())).await;
+            self.print_message(human::failure(failure)).await;
         }
     }
 
@@ -158,7 +160,8 @@ impl Output {
         OutputStream::of_messages(self.inner.mode).width()
     }
 
-    async fn print_message(&self, mut text: String) {
+    async fn print_message(&self, text: String) {
+        let mut text = wrap::message(text, self.message_width());
         text.push('\n');
         let stream = OutputStream::of_messages(self.inner.mode);
         // An error on stderr cannot be reported.
@@ -166,6 +169,7 @@ impl Output {
     }
 
     async fn print(&self, stream: OutputStream, text: String) -> io::Result<()> {
+        let text = style::shown(text, stream.has_colours());
         let _lock = self.inner.print_lock.lock().await;
         let print_above = self.inner.print_above.lock().clone();
         if let Some(print_above) = print_above {
@@ -206,6 +210,13 @@ impl OutputStream {
         }
     }
 
+    fn has_colours(self) -> bool {
+        match self {
+            Self::Data => style::has_colours(&io::stdout()),
+            Self::Messages => style::has_colours(&io::stderr()),
+        }
+    }
+
     fn write(self, text: &str) -> io::Result<()> {
         match self {
             Self::Data => {
@@ -227,6 +238,7 @@ pub fn report_final_failure(failure: &Failure) {
     let is_signal = matches!(failure, Failure::Interrupted(_) | Failure::Terminated(_));
     let line_break = if is_signal && io::stderr().is_terminal() { "\n" } else { "" };
     let lines = wrap::message(human::failure(failure), OutputStream::Messages.width());
+    let lines = style::shown(lines, OutputStream::Messages.has_colours());
     let text = format!("{line_break}{lines}\n");
     let (sender, written) = mpsc::channel();
     let write = move || {
@@ -248,12 +260,15 @@ pub fn report_final_failure(failure: &Failure) {
 pub fn report_usage_error(error: &clap::Error) {
     let text = error.render().to_string();
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
-    let mut shown = wrap::message(safe, OutputStream::Messages.width());
+    let stream = OutputStream::Messages;
+    // Clap's colours cannot be told from those that a name brings along.
+    let styled = if safe == text { error.render().ansi().to_string() } else { safe };
+    let mut shown = style::shown(wrap::message(styled, stream.width()), stream.has_colours());
     if text.ends_with('\n') && !shown.ends_with('\n') {
         shown.push('\n');
     }
-    // Clap prints with colours. If stderr fails, the exit code still reports the error.
-    let _ = if shown == text { error.print() } else { OutputStream::Messages.write(&shown) };
+    // If stderr fails, the exit code still reports the error.
+    let _ = stream.write(&shown);
 }
 
 /// Prints a generated document: a completion script or a man page.

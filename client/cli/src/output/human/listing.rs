@@ -71,6 +71,7 @@ mod tests {
     use quiver_protocol::{FilePath, Timestamp};
 
     use super::*;
+    use crate::output::style;
 
     fn entry(path: &str, kind: EntryKind, size: u64) -> FolderEntry {
         let modified = "2024-10-19T17:45:47Z".parse::<DateTime<Utc>>().unwrap();
@@ -86,7 +87,8 @@ mod tests {
             entry("a\u{202e}b", EntryKind::File, 1),
             entry("zero", EntryKind::File, 0),
         ];
-        let rows: Vec<_> = rows.iter().map(|row| long_row(row, &Utc)).collect();
+        let shown = |row| style::plain(&long_row(row, &Utc)).into_owned();
+        let rows: Vec<_> = rows.iter().map(shown).collect();
         let names = ["big", "notes/", "a\\u{202e}b", "zero"];
         for (row, name) in rows.iter().zip(names) {
             let (columns, shown) = row.split_at(SIZE_WIDTH + 2 + 16 + 2);

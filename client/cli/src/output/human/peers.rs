@@ -10,12 +10,13 @@ use quiver_protocol::{ClientName, Fingerprint, units};
 
 use super::offers::{offer_with_commands, outgoing_state};
 use super::time;
+use crate::output::style::{self, NAME, WARNING, painted};
 use crate::ui_mode::UiMode;
 
 /// `[Ron] hello`: the brackets tell a client's message from the server's, and from the prompt.
 #[must_use]
 pub fn message(from: &ClientName, text: &str) -> String {
-    format!("[{from}] {}", display_safe(text))
+    format!("{} {}", painted(NAME, format_args!("[{from}]")), display_safe(text))
 }
 
 /// `Ron: can be reached, key verified, relayed by the server`
@@ -41,9 +42,11 @@ pub fn peer(
 pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
     Some(match event {
         PeerEvent::Joined(client) if mode == UiMode::Prompt => {
-            format!("{} has joined.", client.name)
+            format!("{} has joined.", painted(NAME, &client.name))
         }
-        PeerEvent::Left(client) if mode == UiMode::Prompt => format!("{} has left.", client.name),
+        PeerEvent::Left(client) if mode == UiMode::Prompt => {
+            format!("{} has left.", painted(NAME, &client.name))
+        }
         PeerEvent::Joined(_) | PeerEvent::Left(_) => return None,
         PeerEvent::ListenRefused(error) => unreachable(error)?,
         PeerEvent::Message { from, text, .. } => message(from, text),
@@ -64,8 +67,9 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
         }
         PeerEvent::Compared { name, is_verified: true } => verified(name),
         PeerEvent::Compared { name, is_verified: false } => format!(
-            "WARNING: the digits differ: someone may be between you and {name}. \
-             Send nothing confidential."
+            "{} the digits differ: someone may be between you and {name}. \
+             Send nothing confidential.",
+            painted(WARNING, "WARNING:")
         ),
         PeerEvent::KeyRefused { name, presented, known } => key_refused(name, presented, known),
         PeerEvent::PathChanged { name, path } => {
@@ -79,7 +83,7 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
 #[must_use]
 pub fn unreachable(error: &ClientError) -> Option<String> {
     let is_silent = error.is_unknown_command() || error.is_lost_connection();
-    (!is_silent).then(|| format!("note: {error}"))
+    (!is_silent).then(|| style::note(error))
 }
 
 /// What became of an offer to this person elsewhere; `None` if its sender sees it only.
@@ -102,9 +106,10 @@ fn settled(offer: &IncomingOffer) -> Option<String> {
 fn key_refused(name: &ClientName, presented: &Fingerprint, known: &[Fingerprint]) -> String {
     let known: Vec<_> = known.iter().map(|key| format!("  known:     {key}")).collect();
     format!(
-        "WARNING: the key of {name} has changed, and the connection was refused.\n  \
+        "{} the key of {name} has changed, and the connection was refused.\n  \
          presented: {presented}\n{}\n\
          Someone may pose as {name}. If the change is expected, type: quiver contacts forget {name}",
+        painted(WARNING, "WARNING:"),
         known.join("\n")
     )
 }
@@ -196,11 +201,17 @@ mod tests {
     use super::*;
     use crate::output::example;
 
+    /// The text of an event without its colours.
+    fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
+        super::event(event, mode).map(|text| style::plain(&text).into_owned())
+    }
+
     #[test]
     fn a_message_of_a_client_differs_from_one_of_the_server_and_is_escaped() {
         let from = example::name("Ron");
-        assert_eq!(message(&from, "hello"), "[Ron] hello");
-        assert_eq!(message(&from, "a\nServer: \u{1b}[2J"), "[Ron] a\\nServer: \\u{1b}[2J");
+        let message = |text| style::plain(&message(&from, text)).into_owned();
+        assert_eq!(message("hello"), "[Ron] hello");
+        assert_eq!(message("a\nServer: \u{1b}[2J"), "[Ron] a\\nServer: \\u{1b}[2J");
     }
 
     #[test]
