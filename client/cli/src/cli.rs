@@ -76,7 +76,7 @@ pub struct SettingsArgs {
     /// Print only data and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Print debug messages to stderr
+    /// Say how the connection is made, and how transfers end
     #[arg(long, short, global = true)]
     pub verbose: bool,
 }

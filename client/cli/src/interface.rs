@@ -280,6 +280,7 @@ impl Interface {
                         self.show_unawaited_failure(id).await;
                     }
                     self.plan_rows.remove(&id);
+                    self.show_end(id).await;
                 }
             }
             TransferEvent::Downloaded(file) if style.json => {

@@ -107,8 +107,8 @@ fn execute(
             .any(|name| variable(name).is_some_and(|display| !display.is_empty())),
         home: home.clone(),
     };
+    let _log = output::start_developer_log(variable(output::LOG_VARIABLE))?;
     let config = Config::new(cli.settings, variable, file.as_deref(), home.as_deref())?;
-    let _log = config.verbose.then(output::start_verbose_log).transpose()?;
     let mode = match &cli.command {
         Some(_) => UiMode::OneShot,
         None if output::is_interactive() => UiMode::Prompt,
@@ -118,7 +118,7 @@ fn execute(
         let what = "--fail-fast is for commands that are read from standard input";
         return Err(Failure::usage(what, "quiver --fail-fast < FILE"));
     }
-    let output = Output::new(mode, config.quiet);
+    let output = Output::new(mode, config.quiet, config.verbose);
     let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
     if let Err(why @ FolderError::Inaccessible { .. }) = folders.config() {

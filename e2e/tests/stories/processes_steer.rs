@@ -61,7 +61,7 @@ async fn a_get_is_paused_resumed_and_cancelled_from_another_process() {
 
     let listed = home.quiver(["transfers"]).run().await;
     let row = listed.expect(0).stdout.clone();
-    let expected = format!("1: big from {}: running, ", server.address());
+    let expected = format!("1: big from {}  running  ", server.address());
     assert!(row.starts_with(&expected) && row.ends_with(" (get)\n"), "{row}");
     // Its journal entry is not listed a second time.
     assert_eq!(row.lines().count(), 1, "{row}");
@@ -285,7 +285,7 @@ async fn a_watch_at_a_terminal_replaces_its_rows_until_ctrl_c() {
     let mut terminal = home.quiver(["transfers", "--watch"]).start_at_terminal();
     terminal.wait_for("no running transfers");
     let mut get = home.quiver_as(&server, "Ann", ["get", "big"]).arguments(SLOW).start();
-    let row = format!("1: big from {}: ", server.address());
+    let row = format!("1: big from {}  ", server.address());
     let has_rate = |screen: &str| screen.contains(&row) && screen.contains(" left (get)");
     terminal.wait_until("a row", has_rate);
     let screen = terminal.contents();

@@ -131,13 +131,23 @@ impl<'a> EntryRows<'a> {
             self.rows.push(&listing::totals(&self.totals)).await?;
         }
         self.rows.finish().await?;
-        let is_noted = self.is_empty && is_for_people && !self.arguments.long;
-        if is_noted && self.output.mode() == UiMode::Prompt {
-            self.output
-                .say(format!("{} the folder is empty", style::painted(style::NAME, "Server:")))
-                .await;
+        if self.is_empty && is_for_people && !self.arguments.long {
+            note_empty(self.output).await;
         }
         Ok(())
+    }
+}
+
+/// Says that a folder is empty, where a person sees it.
+async fn note_empty(output: &Output) {
+    let note = "the folder is empty";
+    match output.mode() {
+        UiMode::Prompt => {
+            let server = style::painted(style::NAME, "Server:");
+            output.say(format!("{server} {note}")).await;
+        }
+        UiMode::OneShot => output.say_at_terminal(note).await,
+        UiMode::Batch => {}
     }
 }
 

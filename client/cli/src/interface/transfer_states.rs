@@ -22,6 +22,15 @@ impl Interface {
         }
     }
 
+    /// Says how a transfer has ended, to a person who wants details.
+    pub(super) async fn show_end(&self, id: TransferId) {
+        let Ok(status) = self.client.transfer(id) else { return };
+        self.output.detail(|| human::details::ended(&status)).await;
+        if let Some(path) = self.client.server_path() {
+            self.output.detail(|| human::details::path(&path)).await;
+        }
+    }
+
     /// Says that a transfer is paused, and that it continues: another process may have done that.
     pub(super) async fn show_pause(&mut self, id: TransferId, state: TransferState) {
         let what = if state == TransferState::Paused {

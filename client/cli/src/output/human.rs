@@ -1,5 +1,6 @@
 //! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
+pub mod details;
 pub mod listing;
 pub mod offers;
 pub mod peers;
@@ -37,15 +38,21 @@ where
     format!("Client {}: {name} - Start: {}, End: {end}", row.number, local(&row.start))
 }
 
-/// `files.example.org:4433  FINGERPRINT  since 2024-10-19 17:45:47`, with the address in a column of `width`.
-pub fn known_server<Z: TimeZone>(server: &ConfirmedServer, width: usize, zone: &Z) -> String
+/// `files.example.org:4433  since 2024-10-19 17:45:47`, as cells of a table. The fingerprint has a
+/// [row](fingerprint_row) of its own.
+pub fn known_server<Z: TimeZone>(server: &ConfirmedServer, zone: &Z) -> Vec<String>
 where
     Z::Offset: std::fmt::Display,
 {
-    let ConfirmedServer { address, fingerprint, since, .. } = server;
-    let address = address.to_string();
-    let since = since.map_or_else(String::new, |since| format!("  since {}", time(&since, zone)));
-    format!("{address:width$}  {fingerprint}{since}")
+    let since =
+        server.since.map_or_else(String::new, |since| format!("since {}", time(&since, zone)));
+    vec![server.address.to_string(), since]
+}
+
+/// A fingerprint below what it belongs to. It has no spaces, so that it can be copied.
+#[must_use]
+pub fn fingerprint_row(fingerprint: &Fingerprint) -> String {
+    format!("  {fingerprint}")
 }
 
 /// `2024-10-19 17:45:47`, in local time of `zone`.
@@ -69,10 +76,8 @@ pub fn folder_entry(entry: &FolderEntry) -> String {
 /// How many names of a folder the server does not serve.
 #[must_use]
 pub fn not_served(count: u64) -> String {
-    match count {
-        1 => "1 more name is not served".to_owned(),
-        _ => format!("{count} more names are not served"),
-    }
+    let is = if count == 1 { "is" } else { "are" };
+    format!("{} {is} not served", units::counted(count, "more name"))
 }
 
 /// `secret.txt: 12 B received and verified`
@@ -81,9 +86,9 @@ pub fn received(path: &FilePath, size: u64) -> String {
     format!("{}: {} received and verified", display_safe(path.as_str()), units::bytes(size))
 }
 
-/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600.0 MB, started 2024-10-19 17:45:47`
+/// `big from files.example.org:4433 to /home/ron/big  61 % of 600.0 MB  started 2024-10-19 17:45:47`, as cells of a table.
 #[must_use]
-pub fn unfinished<Z: TimeZone>(transfer: &UnfinishedTransfer, zone: &Z) -> String
+pub fn unfinished<Z: TimeZone>(transfer: &UnfinishedTransfer, zone: &Z) -> Vec<String>
 where
     Z::Offset: std::fmt::Display,
 {
@@ -94,7 +99,7 @@ where
             let share = stored
                 .map_or_else(String::new, |stored| format!("{} % of ", percent(stored, *size)));
             let local = local.display().to_string();
-            (path.as_str().to_owned(), local, format!("{share}{}, ", units::bytes(*size)))
+            (path.as_str().to_owned(), local, format!("{share}{}", units::bytes(*size)))
         }
         TransferSubject::Tree(tree) => {
             let (named, folder) = (tree.named.join(" "), tree.folder.display().to_string());
@@ -112,9 +117,9 @@ where
         Direction::Get => format!("{remote} from {server} to {local}"),
         Direction::Put => format!("{local} to {remote} on {server}"),
     };
-    let started = time(&entry.started, zone);
-    let running = if *is_running { ", running" } else { "" };
-    format!("{route}: {progress}started {started}{running}")
+    let started = format!("started {}", time(&entry.started, zone));
+    let running = if *is_running { "running" } else { "" };
+    vec![route, progress, started, running.to_owned()]
 }
 
 /// `10000 files received and verified (41.0 MB in 0.8 s, 12345 files/s), 3 already there, 1 failed`
@@ -124,8 +129,7 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
         Direction::Get => "received",
         Direction::Put => "stored",
     };
-    let files = |count: u64| if count == 1 { "file" } else { "files" };
-    let mut text = format!("{} {} {done}", summary.moved, files(summary.moved));
+    let mut text = format!("{} {done}", units::counted(summary.moved, "file"));
     if summary.moved > 0 {
         let (size, took) = (units::bytes(summary.bytes), units::took(summary.took));
         let rate = per_second(summary.moved, summary.took.max(Duration::from_millis(1)));
@@ -171,10 +175,8 @@ pub fn throughput(throughput: &Throughput) -> String {
 /// The message when the server stops.
 #[must_use]
 pub fn server_stopping(grace: Duration) -> String {
-    let seconds = grace.as_secs();
-    format!(
-        "The server is stopping: running commands have {seconds} seconds to finish, new ones are refused."
-    )
+    let time = units::counted(grace.as_secs(), "second");
+    format!("The server is stopping: running commands have {time} to finish, new ones are refused.")
 }
 
 /// The question whether to trust an unknown server.
@@ -200,6 +202,7 @@ pub fn trust_question(
 #[must_use]
 pub fn notice(notice: &Notice) -> String {
     let text = match notice {
+        Notice::Connection(detail) => details::connection(detail),
         Notice::Connecting { server } => format!("Connecting to {server} ..."),
         Notice::ServerNotRemembered { server, why } => {
             style::note(format_args!("you will be asked about {server} again: {why}"))

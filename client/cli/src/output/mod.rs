@@ -6,6 +6,7 @@
 
 mod ask;
 pub mod cut;
+mod developer_log;
 #[cfg(test)]
 mod example;
 pub mod human;
@@ -16,11 +17,11 @@ mod print_above;
 mod progress;
 mod rows;
 pub mod style;
+pub mod table;
 mod terminal_block;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -30,12 +31,12 @@ use parking_lot::Mutex;
 use quiver_client::notice::Notice;
 use quiver_protocol::text::display_safe;
 use quiver_transfer::blocking;
-use quiver_transport::LogWriter;
 
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 use crate::unix::terminal_width;
 pub(crate) use ask::is_yes;
+pub use developer_log::{LOG_VARIABLE, start_developer_log};
 pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
 pub use progress::{PLAIN_LINE_INTERVAL, ProgressDisplay, ProgressSource};
@@ -46,7 +47,7 @@ pub use wrap::fill;
 /// The name of the other end in what limited a transfer.
 const SERVER: &str = "server";
 
-/// Time limit for writing the last lines of the verbose log, or the final error after a signal.
+/// Time limit for writing the last lines of the log, or the final error after a signal.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Asks for confirmation in the line editor.
@@ -64,6 +65,8 @@ pub struct Output {
 struct OutputInner {
     mode: UiMode,
     quiet: bool,
+    /// Whether details of connections and transfers are printed.
+    verbose: bool,
     progress: ProgressDisplay,
     /// Held while a text is printed; fair, so that texts are printed in order.
     print_lock: tokio::sync::Mutex<()>,
@@ -72,9 +75,9 @@ struct OutputInner {
 }
 
 impl Output {
-    /// Creates the output of a mode; `quiet` prints only data and errors.
+    /// Creates the output of a mode; `quiet` prints only data and errors, `verbose` also details.
     #[must_use]
-    pub fn new(mode: UiMode, quiet: bool) -> Self {
+    pub fn new(mode: UiMode, quiet: bool, verbose: bool) -> Self {
         let progress = if mode == UiMode::Prompt || quiet {
             ProgressDisplay::none()
         } else {
@@ -82,7 +85,8 @@ impl Output {
         };
         let print_lock = tokio::sync::Mutex::new(());
         let (print_above, confirm) = (Mutex::new(None), Mutex::new(None));
-        let inner = OutputInner { mode, quiet, progress, print_lock, print_above, confirm };
+        let inner =
+            OutputInner { mode, quiet, verbose, progress, print_lock, print_above, confirm };
         Self { inner: Arc::new(inner) }
     }
 
@@ -133,12 +137,30 @@ impl Output {
         }
     }
 
+    /// Prints a message line where a person sees it beside the data, unless quiet: what a script gets says it already.
+    pub async fn say_at_terminal(&self, line: impl Into<String>) {
+        if OutputStream::Data.width().is_some() {
+            self.say(line).await;
+        }
+    }
+
     /// Prints a notice, unless quiet.
     pub async fn notice(&self, notice: &Notice) {
-        // For a person who waits, not for a log.
-        let is_for_people = matches!(notice, Notice::Connecting { .. });
-        if !is_for_people || io::stderr().is_terminal() {
+        let is_shown = match notice {
+            Notice::Connection(_) => self.inner.verbose,
+            // For a person who waits, not for a log, and not twice.
+            Notice::Connecting { .. } => io::stderr().is_terminal() && !self.inner.verbose,
+            _ => true,
+        };
+        if is_shown {
             self.say(human::notice(notice)).await;
+        }
+    }
+
+    /// Prints a detail if the person wants them.
+    pub async fn detail(&self, line: impl FnOnce() -> String) {
+        if self.inner.verbose {
+            self.say(line()).await;
         }
     }
 
@@ -158,6 +180,18 @@ impl Output {
     #[must_use]
     pub fn message_width(&self) -> Option<usize> {
         OutputStream::of_messages(self.inner.mode).width()
+    }
+
+    /// Prints rows of a list in aligned columns, as data.
+    ///
+    /// # Errors
+    /// [`Failure::Output`].
+    pub async fn table(&self, rows: &[Vec<String>]) -> Result<(), Failure> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let lines = table::aligned(rows, OutputStream::Data.width());
+        self.data(lines.join("\n") + "\n").await
     }
 
     async fn print_message(&self, text: String) {
@@ -284,40 +318,4 @@ pub fn print_document(bytes: &[u8]) -> Result<(), Failure> {
 #[must_use]
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
-/// The log of debug messages on stderr. Dropping it writes the remaining lines, within `FINAL_WRITE_TIMEOUT`.
-#[derive(Debug)]
-pub struct VerboseLog(LogWriter);
-
-/// Starts to log debug messages to stderr. Lines that stderr does not accept in time are dropped.
-///
-/// # Errors
-/// [`Failure::System`] if the log's thread cannot be started.
-pub fn start_verbose_log() -> Result<VerboseLog, Failure> {
-    use tracing_subscriber::EnvFilter;
-    let failed = |source| Failure::system("cannot log", source);
-    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
-    let writer = LogWriter::start(stderr.into(), report_dropped).map_err(failed)?;
-    let lines = writer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(
-            "quiver_cli=debug,quiver_client=debug,quiver_control=debug,quiver_transfer=debug,quiver_transport=debug",
-        ))
-        .with_writer(move || lines.clone())
-        .with_ansi(false)
-        .finish();
-    // Fails only if a test has set another subscriber.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok(VerboseLog(writer))
-}
-
-fn report_dropped(count: u64) {
-    tracing::warn!("{count} log lines were dropped: standard error did not take them");
-}
-
-impl Drop for VerboseLog {
-    fn drop(&mut self) {
-        self.0.flush(FINAL_WRITE_TIMEOUT);
-    }
 }

@@ -32,7 +32,8 @@ impl EntryTotals {
 #[must_use]
 pub fn in_sentence(totals: &EntryTotals) -> String {
     let size = units::bytes(totals.bytes);
-    let (files, folders) = (counted(totals.files, "file"), counted(totals.folders, "folder"));
+    let (files, folders) =
+        (units::counted(totals.files, "file"), units::counted(totals.folders, "folder"));
     match (totals.files, totals.folders) {
         (_, 0) => format!("{files} ({size})"),
         (0, _) => folders,
@@ -44,7 +45,12 @@ pub fn in_sentence(totals: &EntryTotals) -> String {
 #[must_use]
 pub fn totals(totals: &EntryTotals) -> String {
     let EntryTotals { files, folders, bytes } = *totals;
-    format!("{}, {}, {}", counted(files, "file"), counted(folders, "folder"), units::bytes(bytes))
+    format!(
+        "{}, {}, {}",
+        units::counted(files, "file"),
+        units::counted(folders, "folder"),
+        units::bytes(bytes)
+    )
 }
 
 /// `     35 B  2024-10-19 17:45  secret.txt`, in local time of `zone`.
@@ -58,11 +64,6 @@ where
     };
     let modified = entry.modified.0.with_timezone(zone).format("%Y-%m-%d %H:%M");
     format!("{size:>SIZE_WIDTH$}  {modified}  {}", folder_entry(entry))
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
 }
 
 #[cfg(test)]

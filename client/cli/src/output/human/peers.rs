@@ -9,7 +9,7 @@ use quiver_protocol::text::{display_path, display_remark, display_safe};
 use quiver_protocol::{ClientName, Fingerprint, units};
 
 use super::offers::{offer_with_commands, outgoing_state};
-use super::time;
+use super::{fingerprint_row, time};
 use crate::output::style::{self, NAME, WARNING, painted};
 use crate::ui_mode::UiMode;
 
@@ -19,22 +19,22 @@ pub fn message(from: &ClientName, text: &str) -> String {
     format!("{} {}", painted(NAME, format_args!("[{from}]")), display_safe(text))
 }
 
-/// `Ron: can be reached, key verified, relayed by the server`
+/// `Ron  can be reached  key verified  relayed by the server`, as cells of a table.
 #[must_use]
 pub fn peer(
     name: &ClientName,
     is_reachable: bool,
     verified: Option<bool>,
     path: Option<&PeerPath>,
-) -> String {
+) -> Vec<String> {
     let reach = if is_reachable { "can be reached" } else { "cannot be reached" };
     let key = match verified {
-        Some(true) => ", key verified",
-        Some(false) => ", key known",
+        Some(true) => "key verified",
+        Some(false) => "key known",
         None => "",
     };
-    let path = path.map_or_else(String::new, |path| format!(", {}", self::path(path)));
-    format!("{name}: {reach}{key}{path}")
+    let path = path.map(self::path).unwrap_or_default();
+    vec![painted(NAME, name), reach.to_owned(), key.to_owned(), path]
 }
 
 /// The text of an event; `None` if there is nothing to say. Messages are [separate](message).
@@ -168,7 +168,7 @@ pub fn path_report(status: &PeerStatus) -> String {
     lines.join("\n")
 }
 
-/// `Ron (account), blocked`, and a line for each key.
+/// `Ron (account), blocked`, and two lines for each key.
 #[must_use]
 pub fn contact<Z: TimeZone>(contact: &Contact, zone: &Z) -> String
 where
@@ -179,13 +179,14 @@ where
     let accepted = contact.always_accept.as_ref().map_or_else(String::new, |folder| {
         format!(", the page accepts its files into {}", display_path(folder))
     });
-    let mut text = format!("{}{account}{blocked}{accepted}", contact.name);
+    let mut text = format!("{}{account}{blocked}{accepted}", painted(NAME, &contact.name));
     for ContactKey { key, last_seen, verified, .. } in &contact.keys {
         let verified = match verified {
             Some(at) => format!("verified {}", time(at, zone)),
             None => "not verified".to_owned(),
         };
-        text += &format!("\n  {key}: {verified}, last seen {}", time(last_seen, zone));
+        let key = fingerprint_row(key);
+        text += &format!("\n{key}\n    {verified}, last seen {}", time(last_seen, zone));
     }
     text
 }
@@ -290,21 +291,21 @@ mod tests {
     }
 
     #[test]
-    fn contacts_have_a_line_for_each_key() {
+    fn contacts_have_two_lines_for_each_key() {
         let east = FixedOffset::east_opt(7200).unwrap();
         let mut known = example::contact();
         let keys = ["01", "02"].map(|digits| digits.repeat(32));
         assert_eq!(
-            contact(&known, &east),
+            style::plain(&contact(&known, &east)),
             format!(
                 "Ron (account), the page accepts its files into /home/ben/from Ron\n  \
-                 {}: verified 2024-10-19 19:45:47, last seen 2024-10-19 19:45:47\n  \
-                 {}: not verified, last seen 2024-10-19 19:45:47",
+                 {}\n    verified 2024-10-19 19:45:47, last seen 2024-10-19 19:45:47\n  \
+                 {}\n    not verified, last seen 2024-10-19 19:45:47",
                 keys[0], keys[1]
             )
         );
         (known.is_blocked, known.always_accept) = (true, None);
         known.keys.clear();
-        assert_eq!(contact(&known, &east), "Ron (account), blocked");
+        assert_eq!(style::plain(&contact(&known, &east)), "Ron (account), blocked");
     }
 }

@@ -113,7 +113,7 @@ impl ProgressState {
         }
         let first = offer.names.first().cloned().unwrap_or_default();
         Self::Running(ProgressFacts {
-            name: if offer.files == 1 { first } else { format!("{} files", offer.files) },
+            name: if offer.files == 1 { first } else { units::counted(offer.files, "file") },
             files: None,
             files_done: 0,
             bytes: offer.bytes,
