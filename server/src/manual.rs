@@ -182,7 +182,10 @@ pub const MANUAL: Manual = Manual {
         ("certs/server.key", "Its key, which only the server's user may read."),
         ("state", "The record of who stored what (--state), if clients may store files."),
     ],
-    environment: &[("RUST_LOG", "Filters for the log, for developers.")],
+    environment: &[
+        ("NO_COLOR", "Logs without colours if it is set and not empty."),
+        ("RUST_LOG", "Filters for the log, for developers."),
+    ],
     see_also: &["quiver"],
 };
 

@@ -3,10 +3,10 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`line`] | the words of the line |
-//! | [`engine`] | what the word at the cursor may be, by clap's definition of the commands |
-//! | [`sources`] | the names of servers, files, clients, offers and transfers |
-//! | [`bash`], [`zsh`], [`fish`] | the scripts of the shells, and how they pass lines and take names |
+//! | `line` | the words of the line |
+//! | `engine` | what the word at the cursor may be, by clap's definition of the commands |
+//! | `sources` | the names of servers, files, clients, offers and transfers |
+//! | `bash`, `zsh`, `fish` | the scripts of the shells, and how they pass lines and take names |
 
 mod bash;
 mod engine;

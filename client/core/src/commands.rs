@@ -171,7 +171,7 @@ impl Client {
             renamed = rename(&target).await;
         }
         renamed.map_err(failed)?;
-        self.note(SeenChange::Removed(from.to_string())).await;
+        self.note(SeenChange::Moved { from: from.to_string(), to: target.to_string() }).await;
         Ok(target)
     }
 

@@ -60,7 +60,7 @@ async fn the_next_command_from_a_pipe_fails_without_a_server() {
     lines.write_all(b"help\nlist\nnever\n").unwrap();
     assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(3));
     let stderr = process.stderr.lines().join("\n");
-    assert!(stderr.contains("error: cannot connect to "), "{stderr}");
+    assert!(stderr.contains(": cannot connect to "), "{stderr}");
     assert_eq!(process.stdout.lines(), ["before ACK"]);
 }
 

@@ -1,5 +1,7 @@
 //! The same cause has the same exit code in every command.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
@@ -45,6 +47,7 @@ const LOCAL: [&str; 14] = [
     "help",
 ];
 
+/// With a file and a folder.
 fn home() -> Home {
     let home = Home::new();
     fs::write(home.file("a.txt"), "content").unwrap();

@@ -92,9 +92,7 @@ async fn paths_and_ids_that_lead_elsewhere_are_refused() {
         assert_eq!(ann.spool(ONE, path, b"y").await, (409, json!("exists")), "{path}");
     }
     assert_eq!(spooled_files(&home).len(), 1);
-    for folder in ["../x", "/x"] {
-        assert!(ann.put(ONE, folder).await.is_err(), "{folder}");
-    }
+    assert!(ann.put(ONE, "../x").await.is_err());
     // It can be put still.
     let transfer = ann.put(ONE, "").await.unwrap();
     ann.wait_for_transfer(&transfer, "done").await;

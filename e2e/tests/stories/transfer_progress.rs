@@ -101,7 +101,7 @@ async fn a_put_shows_the_rate_at_which_the_server_receives() {
 async fn a_tree_has_one_line_with_files_current_name_bytes_rate_and_time_left() {
     let (server, home) = (server().await, Home::new());
     for number in 0..6 {
-        server.add_file(&format!("t/film {number}"), Random::new(number).bytes(SIZE / 6));
+        server.add_file(format!("t/film {number}"), Random::new(number).bytes(SIZE / 6));
     }
     let get = home.quiver_as(&server, "Ron", ["get", "-r", "t"]).arguments(LIMITED);
     let mut terminal = get.start_at_terminal();

@@ -35,7 +35,7 @@ fn user(names: &str) -> tempfile::TempDir {
 const NAMES: &str = r#"{
     "folders": [
         {"path": "", "names": {"notes": true, "with space.txt": false, "it's": false, "$(touch x)": false}},
-        {"path": "notes", "names": {"todo.txt": false, "a:b": false, "-rf": false}}
+        {"path": "notes", "names": {"todo.txt": false, "a:b": false, "c!d": false, "-rf": false}}
     ],
     "clients": ["Ben", "Ron"]
 }"#;
@@ -78,6 +78,8 @@ fn a_name_is_quoted_as_the_shell_needs_it() {
         ("quiver get \"\\$", r"\$(touch x)"),
         ("quiver get '$", "$(touch x)"),
         ("quiver get notes/a:", "b "),
+        ("quiver get notes/c", r"notes/c\!d "),
+        ("quiver get \"notes/c", "notes/c\"'!'\"d"),
     ] {
         assert_eq!(bash(user.path(), line), format!("word\n{word}\n"), "{line}");
     }

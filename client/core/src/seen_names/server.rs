@@ -45,6 +45,13 @@ pub(crate) enum SeenChange {
     },
     /// A file or folder is there no longer.
     Removed(String),
+    /// A file or folder has another path now.
+    Moved {
+        /// Its old path.
+        from: String,
+        /// Its new path.
+        to: String,
+    },
     /// The names of connected clients.
     Clients(Vec<String>),
 }
@@ -61,7 +68,7 @@ impl SeenChange {
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Listed(folder) => folder.names.len() + 1,
-            Self::Added { .. } | Self::Removed(_) => 1,
+            Self::Added { .. } | Self::Removed(_) | Self::Moved { .. } => 1,
             Self::Clients(names) => names.len(),
         }
     }
@@ -104,6 +111,7 @@ impl SeenServer {
             }
             SeenChange::Added { path, kind } => self.add(&path, kind),
             SeenChange::Removed(path) => self.remove(&path),
+            SeenChange::Moved { from, to } => self.rename(&from, &to),
             SeenChange::Clients(mut names) => {
                 names.retain(|name| is_plain(name));
                 names.truncate(MAX_CLIENTS);
@@ -138,6 +146,19 @@ impl SeenServer {
         self.folders.retain(|seen| seen.path != path && !seen.path.starts_with(&below));
         if let Some(folder) = self.folders.iter_mut().find(|seen| seen.path == parent) {
             folder.names.remove(name);
+        }
+    }
+
+    /// Renames a path. One that was not seen is not known to be a file or a folder, and neither is its new name then.
+    fn rename(&mut self, from: &str, to: &str) {
+        let (parent, name) = from.rsplit_once('/').unwrap_or(("", from));
+        let kind = self
+            .names_in(parent)
+            .find(|(seen, _)| *seen == name)
+            .map(|(_, is_folder)| if is_folder { EntryKind::Folder } else { EntryKind::File });
+        self.remove(from);
+        if let Some(kind) = kind {
+            self.add(to, kind);
         }
     }
 

@@ -67,8 +67,11 @@ fn changes_add_and_remove_names() {
         SeenChange::Added { path: "new/report".to_owned(), kind: file },
         SeenChange::Removed("old".to_owned()),
         SeenChange::Removed("notes".to_owned()),
+        SeenChange::Added { path: "draft".to_owned(), kind: file },
+        SeenChange::Moved { from: "draft".to_owned(), to: "final".to_owned() },
+        SeenChange::Moved { from: "never seen".to_owned(), to: "x".to_owned() },
     ]);
-    assert_eq!(names(&seen, ""), ["new/"]);
+    assert_eq!(names(&seen, ""), ["final", "new/"]);
     assert_eq!(names(&seen, "new"), ["report"]);
     assert_eq!(names(&seen, "notes"), [""; 0]);
     assert_eq!(names(&seen, "notes/deep"), [""; 0]);

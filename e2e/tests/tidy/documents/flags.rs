@@ -33,7 +33,7 @@ const DEFINITIONS: [&str; 10] = [
 ];
 
 /// Flags of other programs, with those that clap adds and those of our scripts.
-const OTHER_FLAGS: [(&str, &str); 8] = [
+const OTHER_FLAGS: [(&str, &str); 13] = [
     ("--help", "clap"),
     ("--version", "clap"),
     ("--locked", "cargo"),
@@ -41,6 +41,11 @@ const OTHER_FLAGS: [(&str, &str); 8] = [
     ("--inplace", "rsync"),
     ("--fsync", "rsync"),
     ("--lazy", "umount"),
+    ("--now", "systemctl"),
+    ("--strip-components", "tar"),
+    ("--system", "useradd"),
+    ("--home-dir", "useradd"),
+    ("--shell", "useradd"),
     ("--install-peers", "scripts/bench"),
 ];
 
@@ -48,7 +53,7 @@ const EXIT_CODES: &str = "client/cli/src/failure/exit.rs";
 const CLIENT: &str = "docs/client.md";
 
 /// Each variant of `Exit`, with a word that the row of its code has.
-const EXIT_WORDS: [(&str, &str); 14] = [
+const EXIT_WORDS: [(&str, &str); 15] = [
     ("Done", "done"),
     ("Other", "another"),
     ("Usage", "usage"),
@@ -59,9 +64,10 @@ const EXIT_WORDS: [(&str, &str); 14] = [
     ("NotFound", "no such"),
     ("Disk", "disk"),
     ("Verification", "verification"),
-    ("Partial", "some"),
+    ("Partial", "several"),
     ("Declined", "declined"),
     ("Interrupted", "Ctrl-C"),
+    ("BrokenPipe", "standard output"),
     ("Terminated", "SIGTERM"),
 ];
 
