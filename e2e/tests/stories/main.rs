@@ -68,6 +68,7 @@ mod hostile_sizes;
 mod introduction_limits;
 mod introductions;
 mod listing;
+mod lists;
 mod logging;
 mod metrics;
 mod peers_asked;

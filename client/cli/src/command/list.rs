@@ -118,7 +118,7 @@ impl<'a> EntryRows<'a> {
         let row = if self.arguments.json {
             json::line(entry)
         } else if self.arguments.long {
-            listing::long_row(entry, &Local)
+            listing::long_row(entry, self.output.data_width(), &Local)
         } else {
             human::folder_entry(entry)
         };

@@ -253,6 +253,7 @@ async fn print_removed(output: &Output, path: &FilePath) -> Result<(), Failure> 
 mod tests {
     use super::*;
     use crate::failure::Exit;
+    use crate::ui_mode::UiMode;
 
     fn rm(paths: &[&str]) -> cli::RmArgs {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();

@@ -133,13 +133,13 @@ impl Output {
     /// Prints a message line, unless quiet.
     pub async fn say(&self, line: impl Into<String>) {
         if !self.inner.quiet {
-            self.print_message(line.into()).await;
+            self.print_message(self.wrapped(line.into())).await;
         }
     }
 
     /// Prints a message line where a person sees it beside the data, unless quiet: what a script gets says it already.
     pub async fn say_at_terminal(&self, line: impl Into<String>) {
-        if OutputStream::Data.width().is_some() {
+        if self.data_width().is_some() {
             self.say(line).await;
         }
     }
@@ -166,14 +166,20 @@ impl Output {
 
     /// Prints a warning, also if quiet.
     pub async fn warn(&self, text: impl Into<String>) {
-        self.print_message(text.into()).await;
+        self.print_message(self.wrapped(text.into())).await;
     }
 
     /// Prints a failure with its hint.
     pub async fn failure(&self, failure: &Failure) {
         if !failure.is_silent() {
-            self.print_message(human::failure(failure)).await;
+            self.print_message(self.wrapped(human::failure(failure))).await;
         }
+    }
+
+    /// The width of the terminal that data goes to; `None` if it is none.
+    #[must_use]
+    pub fn data_width(&self) -> Option<usize> {
+        OutputStream::Data.width()
     }
 
     /// The width of the terminal that messages go to; `None` if it is none.
@@ -190,12 +196,16 @@ impl Output {
         if rows.is_empty() {
             return Ok(());
         }
-        let lines = table::aligned(rows, OutputStream::Data.width());
+        let lines = table::aligned(rows, self.data_width());
         self.data(lines.join("\n") + "\n").await
     }
 
-    async fn print_message(&self, text: String) {
-        let mut text = wrap::message(text, self.message_width());
+    /// A message in lines that fit the terminal.
+    fn wrapped(&self, text: String) -> String {
+        wrap::message(text, self.message_width())
+    }
+
+    async fn print_message(&self, mut text: String) {
         text.push('\n');
         let stream = OutputStream::of_messages(self.inner.mode);
         // An error on stderr cannot be reported.
