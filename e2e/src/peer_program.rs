@@ -39,8 +39,18 @@ impl PeerProgram {
     pub async fn receive(server: &Server, home: &Home, name: &str, arguments: &[&str]) -> Self {
         let command = home.quiver_as(server, name, ["receive", "--json"]).arguments(arguments);
         let program = Self::start(&command);
-        program.wait_for_text("Waiting for offers").await;
+        program.wait_until_listening().await;
         program
+    }
+
+    /// Waits until other clients can reach a `receive --json`.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub async fn wait_until_listening(&self) {
+        let listening = |line: &str| line.contains("\"listening\"").then_some(());
+        let found = wait_within(TIMEOUT, "listening", self.process.stdout.wait(listening)).await;
+        assert!(found.is_some(), "{:?}", self.process.stderr.lines());
     }
 
     /// Waits for a line of standard error with this text, and returns it.

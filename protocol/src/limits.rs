@@ -7,6 +7,9 @@ pub const CHUNK: usize = 1024;
 /// The largest payload of any frame: the length field has 16 bits.
 pub const FRAME: usize = u16::MAX as usize;
 
+/// Names that the end of a list gives of those that it leaves out: with the longest names, they fit a frame.
+pub const LEFT_OUT_NAMES: usize = 10;
+
 /// A hello: a name, a password, and space for future fields. A guest may send no more.
 pub const HELLO: usize = 4 * 1024;
 

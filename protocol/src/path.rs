@@ -14,7 +14,7 @@ use crate::limits;
 pub struct FilePath(String);
 
 /// A folder: a [`FilePath`], or the root, which is the empty string on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FolderPath(Option<FilePath>);
 
 /// Why a path was rejected.
@@ -86,6 +86,12 @@ impl FilePath {
     #[must_use]
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The folder that contains it.
+    #[must_use]
+    pub fn parent(&self) -> FolderPath {
+        FolderPath(self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned())))
     }
 
     /// The first part, and the path below it if there is one.

@@ -228,12 +228,53 @@ pub trait EofPayload: Serialize + for<'de> Deserialize<'de> {
 pub struct PlainEnd {}
 
 /// The Eof of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListEnd {
     /// Entries that the server listed.
     pub entries: u64,
     /// Names in the folder that the server does not list, because a get of them would be refused.
     pub not_served: u64,
+    /// Those of them that the server may not read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+    /// Up to [`limits::LEFT_OUT_NAMES`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutName>,
+}
+
+/// A name that a list leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOutName {
+    /// The name, which may break every rule for names. What is not UTF-8 is replaced.
+    pub name: String,
+    /// Why it is left out.
+    pub why: LeftOutReason,
+}
+
+/// Why a list leaves out a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutReason {
+    /// It is a symbolic link.
+    SymbolicLink,
+    /// It is a named pipe.
+    Pipe,
+    /// It is a socket.
+    Socket,
+    /// It is a device, or something else that is neither a file nor a folder.
+    Device,
+    /// The server may not read it.
+    Unreadable,
+    /// The name breaks the rules for paths.
+    BadName,
+    /// A reason that this version does not know. Never sent.
+    #[serde(other)]
+    Unknown,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The Eof of a make_folder.

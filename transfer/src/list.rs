@@ -1,11 +1,13 @@
 //! `list`: the entries of a folder. Knows nothing of permissions.
 //!
 //! 1. receiver -> List {path}
-//! 2. sender -> Entry*, Eof {entries, not_served}
+//! 2. sender -> Entry*, Eof {entries, not_served, ...}
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use quiver_protocol::reply::FolderEntry;
+use quiver_protocol::limits::LEFT_OUT_NAMES;
+use quiver_protocol::reply::{FolderEntry, LeftOutName, LeftOutReason};
 use quiver_protocol::{EofPayload as _, FolderPath, FrameKind, ListEnd, Reply, Request};
 use quiver_transport::{Channel, FrameWriter, StreamError};
 use thiserror::Error;
@@ -77,8 +79,34 @@ pub trait EntrySource: Send {
     /// The folder cannot be read further.
     fn next_batch(&mut self) -> impl Future<Output = Result<Vec<FolderEntry>, Self::Error>> + Send;
 
-    /// Number of names in the folder that were left out so far.
-    fn not_served(&self) -> u64;
+    /// The names in the folder that were left out so far.
+    fn not_served(&self) -> NotServed;
+}
+
+/// Names of a folder that are left out: their number, and the first of them with the reasons.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NotServed {
+    /// All of them.
+    pub count: u64,
+    /// Those that cannot be read.
+    pub unreadable: u64,
+    /// At most [`LEFT_OUT_NAMES`].
+    pub named: Vec<LeftOutName>,
+}
+
+impl NotServed {
+    /// Adds a name. Those that cannot be read are preferred to the others.
+    pub fn add(&mut self, name: &OsStr, why: LeftOutReason) {
+        self.count += 1;
+        let is_unreadable = |why| why == LeftOutReason::Unreadable;
+        self.unreadable += u64::from(is_unreadable(why));
+        if self.named.len() == LEFT_OUT_NAMES {
+            let other = self.named.iter().rposition(|named| !is_unreadable(named.why));
+            let Some(other) = other.filter(|_| is_unreadable(why)) else { return };
+            self.named.remove(other);
+        }
+        self.named.push(LeftOutName { name: name.to_string_lossy().into_owned(), why });
+    }
 }
 
 /// Why a list was not sent to its end.
@@ -112,7 +140,8 @@ pub async fn serve<L: EntrySource>(
             writer.write_frame(FrameKind::Reply, &Reply::Entry(entry).encode()).await?;
         }
     }
-    let end = ListEnd { entries, not_served: listing.not_served() };
+    let NotServed { count, unreadable, named } = listing.not_served();
+    let end = ListEnd { entries, not_served: count, unreadable, left_out: named };
     writer.end(FrameKind::Eof, &end.encode()).await?;
     Ok(())
 }

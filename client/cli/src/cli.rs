@@ -2,6 +2,7 @@
 
 mod change;
 mod documents;
+mod json;
 mod list;
 mod peers;
 mod transfers;
@@ -41,6 +42,9 @@ pub struct ClientArgs {
     /// Stop at the first failure, where commands are read from standard input
     #[arg(long)]
     pub fail_fast: bool,
+    /// As --json of the command, or of each command that is read from standard input
+    #[arg(long)]
+    pub json: bool,
     /// The command; `None` starts the prompt.
     #[command(subcommand)]
     pub command: Option<CommandArgs>,
@@ -146,6 +150,9 @@ pub enum CommandArgs {
 pub struct MessageArgs {
     /// Text to send
     pub text: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `gui`
@@ -155,6 +162,9 @@ pub struct GuiArgs {
     /// Only print the link, and open no browser
     #[arg(long)]
     pub no_open: bool,
+    /// Print the link as a JSON object
+    #[arg(long)]
+    pub json: bool,
     /// Space for files that are dropped on the page, at most half of the free space
     #[arg(long, value_name = "SIZE", default_value = "10GB", value_parser = parse_size)]
     pub spool_limit: u64,

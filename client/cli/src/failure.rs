@@ -1,5 +1,6 @@
 //! The errors shown to users: what failed and why (`Display`), what to do about it (the hint), and the exit code.
 
+mod code;
 mod exit;
 mod hint;
 mod trust_list;

@@ -2,6 +2,7 @@
 //! Knows no command.
 
 mod peers;
+mod plans;
 mod questions;
 mod transfer_states;
 
@@ -13,7 +14,7 @@ use quiver_client::InterfaceGuard;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::question::{Question, QuestionId};
-use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId, TransferState};
+use quiver_client::transfers::{TransferEvent, TransferId, TransferState};
 use quiver_client::{Client, PreparedTransfer, TransferEnd};
 use quiver_control::ClientTransfers;
 use quiver_protocol::FilePath;
@@ -24,7 +25,7 @@ use self::questions::ask_question;
 use crate::config::ServerEntries;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
-use crate::output::{Output, PRINT_SIZE, human, json, plan};
+use crate::output::{Output, human, json};
 use crate::ui_mode::UiMode;
 
 /// The command line's connection to one client.
@@ -76,7 +77,7 @@ impl Interface {
     #[must_use]
     pub fn new(client: Client, output: Output) -> Self {
         let events = client.all_events();
-        let question_guard = output.can_ask().then(|| client.questions().register_interface());
+        let question_guard = output.has_person().then(|| client.questions().register_interface());
         Self {
             client,
             output,
@@ -223,7 +224,7 @@ impl Interface {
         self.connect().await?;
         let client = self.client.clone();
         self.drive(client.check_with_server(&mut prepared)).await??;
-        if let Some(reason) = prepared.nothing_to_do() {
+        if let Some(reason) = prepared.nothing_to_do().filter(|_| prepared.file_count() == 1) {
             return Err(reason.into());
         }
         let mut running = client.start(prepared)?;
@@ -291,6 +292,9 @@ impl Interface {
                 };
                 self.output.data(line + "\n").await?;
             }
+            TransferEvent::Downloaded(file) if file.already_there => {
+                self.output.say(human::already_there(&file.path)).await;
+            }
             TransferEvent::Downloaded(file) => {
                 let text = match self.output.mode() {
                     UiMode::Prompt => receipt("File received successfully", style, &file.path),
@@ -300,6 +304,9 @@ impl Interface {
             }
             TransferEvent::Uploaded(file) if style.json => {
                 self.output.data(json::line(&json::UploadedLine::new(&file)) + "\n").await?;
+            }
+            TransferEvent::Uploaded(file) if file.already_there => {
+                self.output.say(human::already_there(&file.path)).await;
             }
             TransferEvent::Uploaded(file) => {
                 let text = match self.output.mode() {
@@ -311,10 +318,10 @@ impl Interface {
             TransferEvent::FileFailed(error) => {
                 self.output.failure(&Failure::Client(error)).await;
             }
+            TransferEvent::LeftOut(left_out) => self.show_left_out(&left_out, style).await?,
             TransferEvent::Planned(planned) => self.show_planned(id, &planned, style.json).await?,
-            TransferEvent::PlanShown => {
-                let rows = self.plan_rows.remove(&id).unwrap_or_default();
-                self.output.data(rows).await?;
+            TransferEvent::PlanShown(summary) => {
+                self.show_plan_summary(id, &summary, style.json).await?;
             }
             // The end of the offer has its own line.
             TransferEvent::Summary(_) if style.json && style.offer.is_some() => {}
@@ -331,21 +338,6 @@ impl Interface {
             TransferEvent::Throughput(throughput) => {
                 self.output.say(human::throughput(&throughput)).await;
             }
-        }
-        Ok(())
-    }
-
-    async fn show_planned(
-        &mut self,
-        id: TransferId,
-        planned: &PlannedFile,
-        json: bool,
-    ) -> Result<(), Failure> {
-        let rows = self.plan_rows.entry(id).or_default();
-        *rows += &if json { plan::json_row(planned) } else { plan::row(planned) };
-        rows.push('\n');
-        if rows.len() >= PRINT_SIZE {
-            self.output.data(std::mem::take(rows)).await?;
         }
         Ok(())
     }

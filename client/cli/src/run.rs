@@ -19,7 +19,8 @@ use crate::command::{self, UserSession};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
-use crate::output::{self, Output, human, style};
+use crate::output::{self, JsonMode, Output, Verbosity, human, style};
+use crate::prompt::BatchOptions;
 use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalRestorer};
 use crate::{completion, documents, manual, prompt};
@@ -53,24 +54,33 @@ pub fn run(
     if let Some(code) = completion::answer(&arguments, &variable) {
         return code;
     }
-    let typed = command_text(&arguments);
+    let (typed, typed_words) = (command_text(&arguments), arguments.clone());
     let cli = match manual::parse(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            output::report_usage_error(&error);
+            output::report_usage_error(&error, &JsonMode::new(names_json(&typed_words)));
             return exit(Exit::Usage);
         }
-        Err(help) => return exit_code(help.print().map(|()| Exit::Done).map_err(Failure::output)),
+        Err(help) => {
+            let printed = help.print().map(|()| Exit::Done).map_err(Failure::output);
+            return exit_code(printed, &JsonMode::default());
+        }
     };
-    exit_code(execute(cli, typed, variable))
+    let json = JsonMode::default();
+    exit_code(execute(cli, typed, variable, &json), &json)
+}
+
+/// Whether a command line that is not valid has the flag `--json`.
+fn names_json(arguments: &[OsString]) -> bool {
+    arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
 /// Reports a failure, and returns the exit code.
-fn exit_code(result: Result<Exit, Failure>) -> ExitCode {
+fn exit_code(result: Result<Exit, Failure>, json: &JsonMode) -> ExitCode {
     match result {
         Ok(code) => exit(code),
         Err(failure) => {
-            output::report_final_failure(&failure);
+            output::report_final_failure(&failure, json);
             exit(failure.exit())
         }
     }
@@ -78,6 +88,21 @@ fn exit_code(result: Result<Exit, Failure>) -> ExitCode {
 
 fn exit(code: Exit) -> ExitCode {
     ExitCode::from(code as u8)
+}
+
+/// Whether the command, or each piped one, prints JSON objects. A `--json` before the command is one of the command.
+fn asks_for_json(cli: &mut ClientArgs) -> Result<bool, Failure> {
+    let Some(command) = &mut cli.command else { return Ok(cli.json) };
+    match command.json_flag() {
+        Some(flag) => {
+            *flag |= cli.json;
+            Ok(*flag)
+        }
+        None if cli.json => {
+            Err(Failure::usage("this command has no JSON form", "leave out --json"))
+        }
+        None => Ok(false),
+    }
 }
 
 /// The command line as it was typed, for other processes.
@@ -88,10 +113,13 @@ fn command_text(arguments: &[OsString]) -> String {
 }
 
 fn execute(
-    cli: ClientArgs,
+    mut cli: ClientArgs,
     typed: String,
     variable: impl Fn(&str) -> Option<OsString>,
+    json: &JsonMode,
 ) -> Result<Exit, Failure> {
+    json.set(cli.json);
+    json.set(asks_for_json(&mut cli)?);
     match cli.command {
         Some(CommandArgs::Completions { shell }) => return documents::print_completions(shell),
         Some(CommandArgs::Man(arguments)) => return documents::man(&arguments),
@@ -118,13 +146,18 @@ fn execute(
         let what = "--fail-fast is for commands that are read from standard input";
         return Err(Failure::usage(what, "quiver --fail-fast < FILE"));
     }
-    let output = Output::new(mode, config.quiet, config.verbose);
+    if cli.json && mode == UiMode::Prompt {
+        let what = "--json is for a command, or for commands that are read from standard input";
+        return Err(Failure::usage(what, "at the prompt, list --json prints JSON objects"));
+    }
+    let verbosity = Verbosity::of_flags(config.quiet, config.verbose);
+    let output = Output::new(mode, verbosity, json.clone());
     let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
     if let Err(why @ FolderError::Inaccessible { .. }) = folders.config() {
         let note = human::without_os_codes(why.to_string());
         let note = style::note(format_args!("the settings file is not read: {note}"));
-        runtime.block_on(output.say(note));
+        runtime.block_on(output.note("settings_not_read", note));
     }
     let work_timeout = if command::may_have_disk_work(cli.command.as_ref()) {
         DISK_WORK_TIMEOUT
@@ -155,7 +188,7 @@ fn execute(
             let process = OwnProcess {
                 typed,
                 runtime_folder: session.runtime_folder,
-                fail_fast: cli.fail_fast,
+                batch: BatchOptions { fail_fast: cli.fail_fast, json: cli.json },
             };
             let command = run_with_signals(&config, &folders, command, process, &output);
             runtime.block_on(command)
@@ -194,8 +227,8 @@ struct OwnProcess {
     /// The command line as typed.
     typed: String,
     runtime_folder: Option<PathBuf>,
-    /// Whether piped commands stop at the first failure.
-    fail_fast: bool,
+    /// How piped commands run.
+    batch: BatchOptions,
 }
 
 /// Runs a command or the prompt until it ends or a signal is received. In each case the server is told that this
@@ -218,7 +251,7 @@ async fn run_with_signals(
     // Others are too short for that.
     interface.peer_display().paths = command::may_transfer_between_clients(command.as_ref());
     let interrupts = interface.interrupts.clone();
-    let OwnProcess { typed, runtime_folder, fail_fast } = process;
+    let OwnProcess { typed, runtime_folder, batch } = process;
     let process_name = command::process_name(command.as_ref(), output.mode());
     let typed = if command.is_some() { typed } else { String::new() };
     let transfers = ClientTransfers::new(client.clone(), Handle::current(), process_name, typed);
@@ -247,7 +280,7 @@ async fn run_with_signals(
             None if output.mode() == UiMode::Prompt => {
                 prompt::run_terminal(&mut interface, folders).await
             }
-            None => prompt::run_batch(&mut interface, fail_fast).await,
+            None => prompt::run_batch(&mut interface, batch).await,
         }
     };
     let result = {

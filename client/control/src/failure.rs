@@ -114,10 +114,14 @@ fn innermost(error: &ClientError) -> &ClientError {
 }
 
 fn code(error: &ClientError) -> &'static str {
-    match innermost(error) {
+    let error = innermost(error);
+    match error.refusal().map(|refusal| refusal.code) {
+        Some(RefusalCode::Exists) => return "exists",
+        Some(RefusalCode::NoSpace) => return "quota",
+        _ => {}
+    }
+    match error {
         ClientError::Exists(_) | ClientError::FolderExists { .. } => "exists",
-        ClientError::Refused { refusal, .. } if refusal.code == RefusalCode::Exists => "exists",
-        ClientError::Refused { refusal, .. } if refusal.code == RefusalCode::NoSpace => "quota",
         ClientError::ReadOnly { .. } => "read_only",
         ClientError::Peer(PeerError::Expired(_)) => "expired",
         ClientError::Peer(PeerError::Store(PeerStoreError::UnknownOffer { .. })) => "not_found",
@@ -154,6 +158,10 @@ mod tests {
     fn failures_without_a_code_of_their_own_in_the_client_get_one() {
         let exists = ClientError::refused("cannot move a", Refusal::new(RefusalCode::Exists, "x"));
         assert_eq!(Failure::from(&exists).code, "exists");
+        let refusal = Refusal::new(RefusalCode::NoSpace, "x");
+        let (path, folder) = ("a".to_owned(), "b".to_owned());
+        let full = ClientError::ServerFolder { path, folder, refusal };
+        assert_eq!(Failure::from(&full).code, "quota");
         let read_only = ClientError::ReadOnly { what: "cannot put a".to_owned() };
         assert_eq!(Failure::from(&read_only).code, "read_only");
         assert_eq!(Failure::from(InvalidRequest::NotConnected).code, "invalid_request");

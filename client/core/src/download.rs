@@ -2,6 +2,7 @@
 //! the server.
 
 mod destination;
+mod existing;
 mod file;
 mod tree;
 
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, FilePath};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{ReplacePolicy, is_partial_name};
@@ -24,11 +24,10 @@ use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::exchange::{GetError, StorageTarget};
 use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
-use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::{ConflictPolicy, DownloadRequest, ResumeRequest, TransferOptions};
-use crate::transfer_context::{NamedFiles, TransferContext};
+use crate::transfer_context::{NamedFiles, SameFile, TransferContext};
 use crate::tree::Pattern;
 
 /// Follows the number of failed files in the error text.
@@ -39,7 +38,9 @@ pub(crate) const NOT_DOWNLOADED: &str = "files were not downloaded";
 pub(crate) struct Download {
     selection: DownloadSelection,
     options: TransferOptions,
-    /// Existing targets that the user decided not to replace.
+    /// Files whose targets have the same content.
+    already_there: Vec<SameFile>,
+    /// Existing targets with other content that are not replaced.
     not_replaced: Vec<PathBuf>,
     /// The stream that receives all content; `None` for a download to files.
     stream: Option<StreamTarget>,
@@ -62,6 +63,8 @@ pub(crate) struct DownloadItem {
     pub(crate) target: DownloadTarget,
     /// `None` for a file of the server.
     pub(crate) offered: Option<OfferedFile>,
+    /// Whether the target exists, and is not compared with the server's file yet.
+    pub(crate) has_target: bool,
 }
 
 /// What another client has said about a file before it is fetched.
@@ -82,41 +85,35 @@ pub(crate) enum DownloadTarget {
 }
 
 impl Download {
-    /// Checks the paths, the folder and the names in it. For each file that exists, asks the user
-    /// whether to replace it, if the conflict policy says so.
+    /// Checks the paths, the folder and the names in it. Blocks.
     ///
     /// # Errors
     /// [`ClientError`]: no request was sent to the server.
-    pub(crate) async fn prepare(
-        request: DownloadRequest,
-        reporter: &Reporter,
-    ) -> Result<Self, ClientError> {
+    pub(crate) fn prepare(request: DownloadRequest) -> Result<Self, ClientError> {
         let DownloadRequest { paths, destination, options } = request;
         let CheckedDestination { folder, stored_as, stream } =
             CheckedDestination::check(destination, &paths)?;
         // A file with a new name is a single one, so its path is no pattern.
         let has_patterns = || paths.iter().any(|path| Pattern::has_wildcards(path));
         let is_tree = options.needs_plan() || (stored_as.is_none() && has_patterns());
-        let not_replaced = Vec::new();
         if is_tree {
-            let selection = DownloadSelection::Tree(TreeDownload::prepare(
-                &paths,
-                folder.as_deref(),
-                stored_as,
-                &options,
-            )?);
-            return Ok(Self { selection, options, not_replaced, stream });
+            let tree = TreeDownload::prepare(&paths, folder.as_deref(), stored_as, &options)?;
+            return Ok(Self { stream, ..Self::new(DownloadSelection::Tree(tree), options) });
         }
         let paths: Vec<FilePath> =
             paths.iter().map(|typed| parse_source(typed)).collect::<Result<_, _>>()?;
         let Some(output) = folder else {
             let item = |path| DownloadItem::new(path, DownloadTarget::Stream);
             let selection = DownloadSelection::Files(paths.into_iter().map(item).collect());
-            return Ok(Self { selection, options, not_replaced, stream });
+            return Ok(Self { stream, ..Self::new(selection, options) });
         };
-        let (items, not_replaced) =
-            Self::resolve_targets(paths, &output, stored_as, options.on_conflict, reporter).await?;
-        Ok(Self { selection: DownloadSelection::Files(items), options, not_replaced, stream })
+        let items = Self::resolve_targets(paths, &output, stored_as, options.on_conflict)?;
+        Ok(Self::new(DownloadSelection::Files(items), options))
+    }
+
+    fn new(selection: DownloadSelection, options: TransferOptions) -> Self {
+        let (already_there, not_replaced) = (Vec::new(), Vec::new());
+        Self { selection, options, already_there, not_replaced, stream: None }
     }
 
     /// Prepares to download the contents of another client's offer into a folder.
@@ -129,47 +126,36 @@ impl Download {
         options: TransferOptions,
     ) -> Result<Self, ClientError> {
         let selection = DownloadSelection::Tree(TreeDownload::of_offer(offer, folder, &options)?);
-        Ok(Self { selection, options, not_replaced: Vec::new(), stream: None })
+        Ok(Self::new(selection, options))
     }
 
-    async fn resolve_targets(
+    fn resolve_targets(
         paths: Vec<FilePath>,
         output: &Path,
         stored_as: Option<String>,
         on_conflict: ConflictPolicy,
-        reporter: &Reporter,
-    ) -> Result<(Vec<DownloadItem>, Vec<PathBuf>), ClientError> {
+    ) -> Result<Vec<DownloadItem>, ClientError> {
         let mut names = HashSet::new();
         if let Some(duplicate) = paths.iter().find(|path| !names.insert(path.file_name())) {
             return Err(InvalidRequest::DuplicateDownload(duplicate.file_name().to_owned()).into());
         }
         let (folder, root) = open_folder(output)?;
-        let (mut items, mut not_replaced) = (Vec::new(), Vec::new());
+        // A target that does not exist is not replaced if it appears meanwhile, unless the policy
+        // replaces every existing file.
+        let replaces = on_conflict.replaces();
+        let replace = if replaces { ReplacePolicy::Existing } else { ReplacePolicy::Never };
+        let mut items = Vec::new();
         for path in paths {
             let name = stored_as.clone().unwrap_or_else(|| path.file_name().to_owned());
             let shown_path =
                 if output == Path::new(".") { PathBuf::from(&name) } else { output.join(&name) };
-            let exists = target_exists(&folder, &name, &shown_path)?;
-            if exists && !on_conflict.replaces() {
-                if on_conflict != ConflictPolicy::Ask || !reporter.can_ask() {
-                    return Err(ClientError::Exists(shown_path));
-                }
-                let path = display_path(&shown_path).to_string();
-                let question = Question::Replace { path, on_server: false };
-                if reporter.ask(question).await != Some(Answer::Replace(true)) {
-                    not_replaced.push(shown_path);
-                    continue;
-                }
-            }
-            // A target that did not exist is not replaced if it appears meanwhile, unless the
-            // policy replaces every existing file.
-            let may_replace = exists || on_conflict.replaces();
-            let replace = if may_replace { ReplacePolicy::Existing } else { ReplacePolicy::Never };
+            let has_target = target_exists(&folder, &name, &shown_path)?;
             let target =
                 StorageTarget { folder: folder.clone(), path: root.join(&name), name, replace };
-            items.push(DownloadItem::new(path, DownloadTarget::File(target, shown_path)));
+            let item = DownloadItem::new(path, DownloadTarget::File(target, shown_path));
+            items.push(DownloadItem { has_target, ..item });
         }
-        Ok((items, not_replaced))
+        Ok(items)
     }
 
     /// Prepares to resume files that an earlier run started, each at its recorded target. Also
@@ -185,16 +171,7 @@ impl Download {
                 Err(failure) => failed.push(failure),
             }
         }
-        let options = request.options();
-        (
-            Self {
-                selection: DownloadSelection::Files(items),
-                options,
-                not_replaced: Vec::new(),
-                stream: None,
-            },
-            failed,
-        )
+        (Self::new(DownloadSelection::Files(items), request.options()), failed)
     }
 
     /// Prepares to resume a tree. It is planned again, and local files that are complete stay.
@@ -206,13 +183,9 @@ impl Download {
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
         let options = request.tree_options(tree);
-        let selection = DownloadSelection::Tree(TreeDownload::prepare(
-            &tree.named,
-            Some(&tree.folder),
-            tree.stored_as.clone(),
-            &options,
-        )?);
-        Ok(Self { selection, options, not_replaced: Vec::new(), stream: None })
+        let (named, stored_as) = (&tree.named, tree.stored_as.clone());
+        let tree = TreeDownload::prepare(named, Some(&tree.folder), stored_as, &options)?;
+        Ok(Self::new(DownloadSelection::Tree(tree), options))
     }
 
     /// Absolute paths of the target files that are known so far.
@@ -232,7 +205,9 @@ impl Download {
     /// Number of requested files; `usize::MAX` for a tree, whose files are not known yet.
     pub(crate) fn file_count(&self) -> usize {
         match &self.selection {
-            DownloadSelection::Files(items) => items.len() + self.not_replaced.len(),
+            DownloadSelection::Files(items) => {
+                items.len() + self.already_there.len() + self.not_replaced.len()
+            }
             DownloadSelection::Tree(_) => usize::MAX,
         }
     }
@@ -244,9 +219,10 @@ impl Download {
         }
     }
 
-    /// The error if every requested file exists and none is to be replaced.
+    /// The error if every requested file exists with other content, and none is to be replaced.
     pub(crate) fn nothing_to_do(&self) -> Option<ClientError> {
-        let existing = self.not_replaced.first().filter(|_| self.items().is_empty())?;
+        let has_others = !self.items().is_empty() || !self.already_there.is_empty();
+        let existing = self.not_replaced.first().filter(|_| !has_others)?;
         Some(ClientError::Exists(existing.clone()))
     }
 
@@ -275,7 +251,8 @@ impl Download {
         };
         let files = NamedFiles {
             items,
-            not_replaced: self.not_replaced.into_iter().map(ClientError::Exists).collect(),
+            already_there: self.already_there,
+            failed: self.not_replaced.into_iter().map(ClientError::Exists).collect(),
             failure_text: NOT_DOWNLOADED,
             // Files that share a stream are sent one after the other.
             concurrency: if context.stream.is_some() { 1 } else { FILES_AT_ONCE },
@@ -311,13 +288,13 @@ pub(crate) fn to_client_error(item: &DownloadItem, error: GetError) -> ClientErr
 impl DownloadItem {
     /// A file on the server.
     pub(crate) fn new(path: FilePath, target: DownloadTarget) -> Self {
-        Self { shown: path.clone(), path, target, offered: None }
+        Self { shown: path.clone(), path, target, offered: None, has_target: false }
     }
 
     /// A file of an offer of another client: its first part is the id of the offer.
     pub(crate) fn of_offer(path: FilePath, target: DownloadTarget, offered: OfferedFile) -> Self {
         let shown = path.split_first().1.unwrap_or_else(|| path.clone());
-        Self { shown, path, target, offered: Some(offered) }
+        Self { shown, path, target, offered: Some(offered), has_target: false }
     }
 
     /// Checks that the sender of an offer sends no more than it has listed.
@@ -356,13 +333,11 @@ impl DownloadItem {
         if root.join(&name) != file.local {
             return Err(failed(io::Error::other("its folder was moved")));
         }
-        let exists = target_exists(&folder, &name, &shown_path)?;
-        if exists && !file.overwrite {
-            return Err(ClientError::Exists(shown_path));
-        }
+        let has_target = target_exists(&folder, &name, &shown_path)?;
         let replace = if file.overwrite { ReplacePolicy::Existing } else { ReplacePolicy::Never };
         let target = StorageTarget { folder, path: root.join(&name), name, replace };
-        Ok(Self::new(file.path.clone(), DownloadTarget::File(target, shown_path)))
+        let item = Self::new(file.path.clone(), DownloadTarget::File(target, shown_path));
+        Ok(Self { has_target, ..item })
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`commands`], `exchange` | the small commands: for interfaces, and single requests on the wire |
 //! | `entry_walk` | the entries of folders and patterns, for `list` and `rm` |
 //! | `download`, `upload` | transfers of files and folders; `transfer_context` is shared by all files of a transfer |
+//! | `same_content` | named files that both sides have already |
 //! | `shared_plan`, `tree_transfer` | transfers of many files by a plan, in either direction |
 //! | [`journal`], [`known_servers`], [`identity_store`] | files that the client keeps between runs, in [`folders`] |
 //! | [`seen_names`] | the names that were seen on servers, for completion in a shell |
@@ -45,6 +46,7 @@ mod questions;
 mod reconnecting;
 mod reporter;
 pub mod request;
+mod same_content;
 pub mod seen_names;
 pub mod settings;
 mod shared_plan;

@@ -72,13 +72,6 @@ pub enum Notice {
         /// The missing attributes.
         unset: UnsetAttributes,
     },
-    /// A local path is neither a file nor a folder, and is skipped.
-    Skipped {
-        /// The path for display, not escaped.
-        path: PathBuf,
-        /// What it is, with an article.
-        kind: &'static str,
-    },
     /// An existing file is kept, and the new one was stored beside it. Both paths are for display, not escaped.
     KeptBoth {
         /// The existing file.

@@ -1,16 +1,18 @@
 //! Runs several files or transfers concurrently, reports each failure when it happens, and combines all failures into
 //! one error.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::error::{ClientError, Failures, PeerError};
+use crate::error::{ClientError, ErrorCode, Failures, PeerError};
 use crate::reporter::Reporter;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::TransferEvent;
+use crate::tree::LeftOut;
 
 /// How many files a transfer moves concurrently: enough to hide a round trip per file, few enough to leave capacity
 /// for control traffic.
@@ -48,6 +50,18 @@ impl Outcomes {
     /// Counts items as failed that were not started.
     pub(crate) fn add_not_started(&mut self, count: usize) {
         self.failures.add_not_started(count);
+    }
+
+    /// Reports what is left out. What misses content counts as failed.
+    pub(crate) async fn add_left_out(&mut self, left_out: &LeftOut) {
+        if left_out.count() == 0 {
+            return;
+        }
+        self.reporter.report(TransferEvent::LeftOut(Arc::new(left_out.clone()))).await;
+        let missing = usize::try_from(left_out.missing_count()).unwrap_or(usize::MAX);
+        if missing > 0 {
+            self.failures.add_reported(missing, ErrorCode::Partial);
+        }
     }
 
     /// Adds a failure. It is reported at once, unless there is one item only, whose failure is the result.

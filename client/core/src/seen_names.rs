@@ -65,12 +65,6 @@ impl SeenNames {
         Self(Arc::new(SeenNamesInner { folder, state: Mutex::new(state) }))
     }
 
-    /// Keeps nothing.
-    #[cfg(test)]
-    pub(crate) fn none() -> Self {
-        Self::new(None)
-    }
-
     /// The names of one server. Reads one file, and writes nothing. Blocks.
     #[must_use]
     pub fn read(&self, server: &ServerAddress) -> SeenServer {

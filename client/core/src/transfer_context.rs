@@ -17,7 +17,7 @@ use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
 use crate::throughput::ThroughputMeter;
-use crate::transfers::TransferState;
+use crate::transfers::{TransferEvent, TransferState};
 
 /// State shared by all files of a transfer. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -42,12 +42,25 @@ pub(crate) struct TransferContext {
 /// The files of a transfer that were named one by one.
 pub(crate) struct NamedFiles<T> {
     pub(crate) items: Vec<T>,
-    /// Errors for requested files whose existing target is not replaced.
-    pub(crate) not_replaced: Vec<ClientError>,
+    /// Requested files that need no transfer.
+    pub(crate) already_there: Vec<SameFile>,
+    /// Errors of requested files that cannot be read, or whose existing target is not replaced.
+    pub(crate) failed: Vec<ClientError>,
     /// The words that follow the number of failed files in the error text.
     pub(crate) failure_text: &'static str,
     /// Number of files transferred at once.
     pub(crate) concurrency: usize,
+}
+
+/// A file whose target has the same content already.
+#[derive(Debug)]
+pub(crate) struct SameFile {
+    pub(crate) path: FilePath,
+    /// The target as shown to users.
+    pub(crate) target: String,
+    pub(crate) size: u64,
+    /// What is reported of it.
+    pub(crate) event: TransferEvent,
 }
 
 impl TransferContext {
@@ -93,11 +106,11 @@ impl TransferContext {
     where
         W: Future<Output = Result<u64, ClientError>> + Send + 'static,
     {
-        let NamedFiles { items, not_replaced, failure_text, concurrency } = files;
+        let NamedFiles { items, already_there, failed, failure_text, concurrency } = files;
         let (started, load) = (Instant::now(), ThreadLoad::start());
-        let mut outcomes =
-            Outcomes::new(self.reporter.clone(), items.len() + not_replaced.len(), failure_text);
-        for error in not_replaced {
+        let file_count = items.len() + already_there.len() + failed.len();
+        let mut outcomes = Outcomes::new(self.reporter.clone(), file_count, failure_text);
+        for error in failed {
             outcomes.add_failure(error).await;
         }
         let add = |item: T| {
@@ -107,6 +120,12 @@ impl TransferContext {
         let items: Vec<_> = items.into_iter().map(add).collect();
         if let Some(transfer) = self.reporter.transfer() {
             transfer.counters.set_files(items.len() as u64);
+        }
+        for SameFile { path, target, size, event } in already_there {
+            if let Some(transfer) = self.reporter.transfer() {
+                transfer.files.add_same(path, target, size);
+            }
+            self.reporter.report(event).await;
         }
         self.reporter.set_phase(TransferState::Running).await;
         let transfer_one = |(number, path, item): (u64, FilePath, T)| {

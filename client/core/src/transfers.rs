@@ -3,6 +3,7 @@
 mod control;
 mod counters;
 mod files;
+mod planned;
 mod rate_estimator;
 mod status;
 
@@ -23,9 +24,10 @@ pub(crate) use control::TransferControl;
 pub(crate) use counters::{FileBytesCounter, TransferCounters};
 pub(crate) use files::TransferFiles;
 pub use files::{FileState, TransferFile};
+pub use planned::{PlanSummary, PlannedAction, PlannedCopy, PlannedFile};
 pub use status::{
-    DownloadedFile, OtherSide, PlannedFile, ServedOffer, TransferEvent, TransferState,
-    TransferStatus, TransferSummary, UploadedFile,
+    DownloadedFile, OtherSide, ServedOffer, TransferEvent, TransferState, TransferStatus,
+    TransferSummary, UploadedFile,
 };
 
 /// Number of finished transfers that stay listed. A further one removes the oldest.

@@ -5,24 +5,33 @@ mod collector;
 mod compare;
 mod conflicts;
 mod dry_run;
+mod entry_filter;
 mod executor;
+mod existence;
+mod not_served;
+mod pattern_filter;
 
 use std::fs::File;
 use std::io;
 
 use chrono::Utc;
 use quiver_protocol::path::BadPath;
-use quiver_protocol::{FilePath, FolderPath, Timestamp};
+use quiver_protocol::{ContentPrefix, FilePath, Timestamp};
 use quiver_transfer::SMALL;
 
-pub(crate) use self::collector::{AddToPlan, Collector, EntryFilter, ListedEntries, WholeFolder};
-pub(crate) use self::compare::has_server_content;
+pub(crate) use self::collector::{AddToPlan, Collector, ListedEntries};
+pub(crate) use self::compare::compare_content;
 pub(crate) use self::dry_run::SpaceLimits;
+pub(crate) use self::entry_filter::{EntryFilter, WholeFolder};
 pub(crate) use self::executor::Executor;
+pub(crate) use self::existence::exists_on_server;
+pub(crate) use self::not_served::left_out_of;
+pub(crate) use self::pattern_filter::Matches;
 use crate::error::ClientError;
 use crate::journal::{self, Direction, JournalEntry, TransferSubject};
 use crate::reconnecting::ReconnectingSession;
 use crate::transfer_context::TransferContext;
+use crate::transfers::PlannedCopy;
 use crate::tree::{ItemKind, PlanItem, copy_name};
 
 /// Total weight of the files transferred at once; a small file weighs 1. Within the streams that a
@@ -32,6 +41,9 @@ pub(crate) const CONCURRENT_WEIGHT: u32 = 48;
 /// Weight of a file that is not small: at most four are transferred at once, so that control
 /// traffic passes.
 pub(crate) const LARGE_FILE_WEIGHT: u32 = CONCURRENT_WEIGHT / 4;
+
+/// Files that are already there are named one by one up to this number, and counted otherwise.
+pub(crate) const MAX_NAMED_SAME: u64 = 10;
 
 /// Limit of copy names tried for one file.
 pub(crate) const MAX_COPIES: u32 = 1000;
@@ -70,6 +82,19 @@ pub(crate) trait TransferOperations: Clone + Send + Sync + 'static {
         placement: Placement,
     ) -> impl Future<Output = Result<Option<u64>, ClientError>> + Send;
 
+    /// Returns where a file that differs would be stored beside the existing one. Stores nothing.
+    fn planned_copy(
+        &self,
+        file: &PlanItem,
+    ) -> impl Future<Output = Result<PlannedCopy, ClientError>> + Send;
+
+    /// Reports a file whose target has the same content already, with this hash.
+    fn report_same(
+        &self,
+        file: &PlanItem,
+        content: ContentPrefix,
+    ) -> impl Future<Output = ()> + Send;
+
     /// Returns the error for an item that is blocked.
     fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError;
 
@@ -100,8 +125,7 @@ pub(crate) fn journal_entry(
 
 /// Returns the path of a numbered copy.
 pub(crate) fn copy_path(path: &FilePath, copy: u32) -> Result<FilePath, BadPath> {
-    let parent = path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
-    FolderPath::parse(parent)?.join(&copy_name(path.file_name(), copy))
+    path.parent().join(&copy_name(path.file_name(), copy))
 }
 
 /// Whether an item is a small file, of which many are transferred at once.

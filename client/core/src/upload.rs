@@ -1,6 +1,7 @@
 //! Uploads of named files, several at once. Every file is checked locally before the client
 //! connects.
 
+mod existing;
 mod file;
 mod pipe;
 mod tree;
@@ -18,16 +19,13 @@ pub(crate) use self::file::UploadContext;
 use self::pipe::PipeInput;
 use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
-use crate::exchange::{self, ListItem, PutError};
+use crate::exchange::PutError;
 use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
-use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
-use crate::request::{
-    ConflictPolicy, ResumeRequest, TransferOptions, UploadContent, UploadRequest,
-};
-use crate::transfer_context::{NamedFiles, TransferContext};
+use crate::request::{ResumeRequest, TransferOptions, UploadContent, UploadRequest};
+use crate::transfer_context::{NamedFiles, SameFile, TransferContext};
 use crate::tree::SourceRoot;
 use crate::typed_path::parse_folder;
 use crate::unix;
@@ -39,11 +37,14 @@ pub(crate) const NOT_STORED: &str = "files were not stored";
 #[derive(Debug)]
 pub(crate) struct Upload {
     selection: UploadSelection,
-    folder: FolderPath,
     options: TransferOptions,
     /// Whether an earlier run started the upload.
     is_resumed: bool,
-    /// Existing files on the server that the user decided not to replace.
+    /// Errors of requested files that cannot be read. With a single file there are none: its error ends the request.
+    unreadable: Vec<ClientError>,
+    /// Files whose content the server has already.
+    already_there: Vec<SameFile>,
+    /// Existing files on the server with other content that the user decided not to replace.
     not_replaced: Vec<FilePath>,
     /// The source of streamed content.
     input: Option<PipeInput>,
@@ -54,7 +55,7 @@ enum UploadSelection {
     /// Files that were named one by one.
     Files(Vec<UploadItem>),
     /// Folders and their contents.
-    Tree(TreeUpload),
+    Tree(Box<TreeUpload>),
 }
 
 /// A file and its path on the server.
@@ -95,7 +96,7 @@ impl Upload {
                 let path = target_path(&folder, Path::new("-"), Some(&name))?;
                 let replace = options.on_conflict.replaces();
                 let item = UploadItem { source: UploadSource::Stream, path, replace };
-                let upload = Self::new(options, folder, UploadSelection::Files(vec![item]));
+                let upload = Self::new(options, UploadSelection::Files(vec![item]));
                 return Ok(Self { input: Some(PipeInput::new(stream)), ..upload });
             }
         };
@@ -105,13 +106,20 @@ impl Upload {
         if options.needs_plan() {
             // Paths stay as typed, so that messages show them as typed.
             let current_folder = Path::new("");
-            let tree =
-                TreeUpload::prepare(&paths, stored_as, folder.clone(), &options, current_folder)?;
-            return Ok(Self::new(options, folder, UploadSelection::Tree(tree)));
+            let tree = TreeUpload::prepare(&paths, stored_as, folder, &options, current_folder)?;
+            return Ok(Self::new(options, UploadSelection::Tree(Box::new(tree))));
         }
-        let mut items = Vec::new();
+        let (mut items, mut unreadable) = (Vec::new(), Vec::new());
+        let is_single = paths.len() == 1;
         for file in paths {
-            open_regular(&file)?;
+            match open_regular(&file) {
+                Ok(_) => {}
+                Err(failure) if is_single => return Err(failure),
+                Err(failure) => {
+                    unreadable.push(failure);
+                    continue;
+                }
+            }
             let path = target_path(&folder, &file, stored_as.as_deref())?;
             let replace = options.on_conflict.replaces();
             items.push(UploadItem { source: UploadSource::File(file), path, replace });
@@ -120,7 +128,7 @@ impl Upload {
         if let Some(duplicate) = items.iter().find(|item| !paths.insert(&item.path)) {
             return Err(InvalidRequest::DuplicateUpload(duplicate.path.to_string()).into());
         }
-        Ok(Self::new(options, folder, UploadSelection::Files(items)))
+        Ok(Self { unreadable, ..Self::new(options, UploadSelection::Files(items)) })
     }
 
     /// Prepares to resume files that an earlier run started, each at its recorded path. Also
@@ -137,7 +145,7 @@ impl Upload {
                 Err(failure) => failed.push(failure),
             }
         }
-        let upload = Self::new(request.options(), FolderPath::ROOT, UploadSelection::Files(items));
+        let upload = Self::new(request.options(), UploadSelection::Files(items));
         (Self { is_resumed: true, ..upload }, failed)
     }
 
@@ -152,16 +160,17 @@ impl Upload {
         let options = request.tree_options(tree);
         let paths: Vec<PathBuf> = tree.named.iter().map(PathBuf::from).collect();
         let (stored_as, to) = (tree.stored_as.clone(), tree.to.clone());
-        let selection = TreeUpload::prepare(&paths, stored_as, to.clone(), &options, &tree.folder)?;
-        Ok(Self::new(options, to, UploadSelection::Tree(selection)))
+        let selection = TreeUpload::prepare(&paths, stored_as, to, &options, &tree.folder)?;
+        Ok(Self::new(options, UploadSelection::Tree(Box::new(selection))))
     }
 
-    fn new(options: TransferOptions, folder: FolderPath, selection: UploadSelection) -> Self {
+    fn new(options: TransferOptions, selection: UploadSelection) -> Self {
         Self {
             selection,
-            folder,
             options,
             is_resumed: false,
+            unreadable: Vec::new(),
+            already_there: Vec::new(),
             not_replaced: Vec::new(),
             input: None,
         }
@@ -174,64 +183,14 @@ impl Upload {
         }
     }
 
-    /// Checks that the server accepts uploads from this client, and asks the user about files that
-    /// already exist there. If no interface can answer, the server rejects those files.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub(crate) async fn check_with_server(
-        &mut self,
-        session: &ReconnectingSession,
-        reporter: &Reporter,
-    ) -> Result<(), ClientError> {
-        if !session.welcome()?.upload {
-            return Err(ClientError::ReadOnly { what: "cannot put files".to_owned() });
-        }
-        if self.options.on_conflict != ConflictPolicy::Ask || !reporter.can_ask() {
-            return Ok(());
-        }
-        let existing = self.find_existing(session).await;
-        let UploadSelection::Files(items) = &mut self.selection else { return Ok(()) };
-        for mut item in std::mem::take(items) {
-            if existing.contains(&item.path) {
-                let path = display_safe(item.path.as_str()).into_owned();
-                let question = Question::Replace { path, on_server: true };
-                if reporter.ask(question).await != Some(Answer::Replace(true)) {
-                    self.not_replaced.push(item.path);
-                    continue;
-                }
-                item.replace = true;
-            }
-            items.push(item);
-        }
-        Ok(())
-    }
-
-    /// Returns which of the files exist on the server. If the folder cannot be listed, the upload
-    /// itself reports the reason.
-    async fn find_existing(&self, session: &ReconnectingSession) -> HashSet<FilePath> {
-        let mut existing = HashSet::new();
-        let Some(last) = self.items().iter().map(|item| &item.path).max() else { return existing };
-        let handle = session.handle();
-        let listed = exchange::list(&handle.connection, self.folder.clone(), handle.timeout).await;
-        let Ok(mut entries) = listed else { return existing };
-        while let Ok(ListItem::Entry(entry)) = entries.next().await {
-            // Entries are sorted by path.
-            if entry.path > *last {
-                break;
-            }
-            if self.items().iter().any(|item| item.path == entry.path) {
-                existing.insert(entry.path);
-            }
-        }
-        existing
-    }
-
-    /// Number of requested files, including those that are not replaced; `usize::MAX` for a tree,
+    /// Number of requested files, including those that need no transfer; `usize::MAX` for a tree,
     /// whose files are not known yet.
     pub(crate) fn file_count(&self) -> usize {
         match &self.selection {
-            UploadSelection::Files(items) => items.len() + self.not_replaced.len(),
+            UploadSelection::Files(items) => {
+                let failed = self.unreadable.len() + self.not_replaced.len();
+                items.len() + self.already_there.len() + failed
+            }
             UploadSelection::Tree(_) => usize::MAX,
         }
     }
@@ -241,9 +200,13 @@ impl Upload {
         self.input.is_some()
     }
 
-    /// The error if every requested file exists on the server and none is to be replaced.
+    /// The error if every requested file exists on the server with other content, and none is to be
+    /// replaced.
     pub(crate) fn nothing_to_do(&self) -> Option<ClientError> {
-        let existing = self.not_replaced.first().filter(|_| self.items().is_empty())?;
+        let has_others = !self.items().is_empty()
+            || !self.already_there.is_empty()
+            || !self.unreadable.is_empty();
+        let existing = self.not_replaced.first().filter(|_| !has_others)?;
         Some(ClientError::exists_on_server(existing))
     }
 
@@ -274,15 +237,17 @@ impl Upload {
             UploadSelection::Tree(tree) => return tree.run(context).await,
             UploadSelection::Files(items) => items,
         };
+        let not_replaced = self.not_replaced.iter().map(ClientError::exists_on_server);
         let files = NamedFiles {
             items,
-            not_replaced: self.not_replaced.iter().map(ClientError::exists_on_server).collect(),
+            already_there: self.already_there,
+            failed: self.unreadable.into_iter().chain(not_replaced).collect(),
             failure_text: NOT_STORED,
             concurrency: FILES_AT_ONCE,
         };
         let upload = |item: UploadItem| {
             let context = context.clone();
-            async move { context.upload_file(&item).await.map(|stored| stored.size) }
+            async move { context.upload_unless_same(&item).await }
         };
         let display_names = |item: &UploadItem| (item.path.clone(), item.path.to_string());
         context.shared.transfer_all(files, display_names, upload).await
@@ -344,6 +309,15 @@ pub(crate) fn to_client_error(item: &UploadItem, error: PutError) -> ClientError
         }
         (source, from) => ClientError::Put { path: from.display_name(), source },
     }
+}
+
+/// Whether the server refused an upload because the file exists.
+pub(crate) fn is_exists_refusal(failure: &ClientError) -> bool {
+    matches!(
+        failure,
+        ClientError::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. }
+            if refusal.code == RefusalCode::Exists
+    )
 }
 
 /// The folder of an upload, and a refusal that concerns it and not the file.

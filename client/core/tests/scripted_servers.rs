@@ -203,7 +203,7 @@ async fn the_client_rejects_an_entry_of_another_folder() {
         let modified = Timestamp(Utc::now());
         let entry = FolderEntry { path, kind: EntryKind::File, size: 1, modified };
         send_reply(&mut stream, &Reply::Entry(entry)).await;
-        let end = ListEnd { entries: 1, not_served: 0 };
+        let end = ListEnd { entries: 1, ..ListEnd::default() };
         stream.writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
         connection.closed().await;
     });

@@ -1,6 +1,7 @@
 //! The texts of notices that a page shows. Others are visible in the state of a transfer.
 
 use quiver_client::notice::Notice;
+use quiver_client::tree::LeftOut;
 
 /// The text of a notice; `None` if the page does not show it.
 pub(crate) fn text(notice: &Notice) -> Option<String> {
@@ -17,7 +18,6 @@ pub(crate) fn text(notice: &Notice) -> Option<String> {
         Notice::AttributesNotSet { path, .. } => {
             format!("{} was stored without some of its attributes", path.display())
         }
-        Notice::Skipped { path, kind } => format!("{} is left out, it is {kind}", path.display()),
         Notice::KeptBoth { kept, stored } => format!("{kept} is kept, the new file is {stored}"),
         Notice::AlreadyRunning { transfer } => format!("{transfer} is running in another process"),
         Notice::Connecting { .. }
@@ -28,4 +28,17 @@ pub(crate) fn text(notice: &Notice) -> Option<String> {
         | Notice::StartingOver { .. }
         | Notice::NothingToResume => return None,
     })
+}
+
+/// What a transfer has left out: a line for each entry that is named, and how many more there are.
+pub(crate) fn left_out(left_out: &LeftOut) -> String {
+    let named = left_out.named().iter();
+    let mut lines: Vec<String> =
+        named.map(|entry| format!("{} is left out: {}", entry.path, entry.reason)).collect();
+    match left_out.unnamed_count() {
+        0 => {}
+        1 => lines.push("and 1 more is left out".to_owned()),
+        count => lines.push(format!("and {count} more are left out")),
+    }
+    lines.join("; ")
 }

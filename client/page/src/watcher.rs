@@ -263,6 +263,10 @@ impl Watcher {
                     self.context.model().publish(&changed);
                 }
             }
+            TransferEvent::LeftOut(left_out) => {
+                let text = notices::left_out(left_out);
+                self.context.model().publish(&PageEvent::Notice { code: "other".into(), text });
+            }
             _ => {}
         }
     }

@@ -66,7 +66,7 @@ impl ProgramPair {
         };
         // It would fetch the file beside the other process.
         let mut asked = start(Side::B, "Ron", &["receive"]);
-        asked.wait_for_text("Waiting for offers").await;
+        asked.wait_until_listening().await;
         let mut sender = start(Side::A, "Ben", &["send", "Ron", "big"]);
         asked.next_event("offer").await;
         sender.next_event("pending").await;

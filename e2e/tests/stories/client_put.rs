@@ -227,6 +227,36 @@ async fn put_names_a_file_without_read_permission() {
 }
 
 #[tokio::test]
+async fn put_stores_the_others_if_some_of_several_files_cannot_be_read() {
+    let (server, home) = (server().await, Home::new());
+    fs::create_dir(home.file("folder")).unwrap();
+    for (name, options) in [("a.txt", &[][..]), ("b.txt", &["-r"])] {
+        fs::write(home.file(name), "content").unwrap();
+        let (failing, error) = match options {
+            [] => ("folder", "error: cannot put folder: it is a folder"),
+            _ => ("absent", "error: cannot read absent: "),
+        };
+        let output = put(&home, &server, &[options, &[failing, name, "missing"]].concat()).await;
+        let stderr = &output.expect(10).stderr;
+        for expected in
+            [error, "error: cannot read missing: ", "error: 2 of 3 files were not stored"]
+        {
+            assert!(stderr.contains(expected), "{expected}: {stderr}");
+        }
+        assert_eq!(fs::read_to_string(server.files().join(name)).unwrap(), "content");
+    }
+    // Without any file that can be read, the server is not changed.
+    for options in [&[][..], &["-r"]] {
+        let output = put(&home, &server, &[options, &["missing", "absent"]].concat()).await;
+        let stderr = &output.expect(10).stderr;
+        assert!(stderr.contains("error: 2 of 2 files were not stored"), "{stderr}");
+    }
+    assert_eq!(names(&server.files()), ["a.txt", "b.txt"]);
+    put(&home, &server, &["missing"]).await.expect(7);
+    put(&home, &server, &["-r", "missing"]).await.expect(7);
+}
+
+#[tokio::test]
 async fn the_client_keeps_its_rate_limit_in_both_directions() {
     let server = server().await;
     let home = Home::new();
@@ -234,8 +264,10 @@ async fn the_client_keeps_its_rate_limit_in_both_directions() {
     for arguments in [["put", "a"], ["get", "a"]] {
         let start = std::time::Instant::now();
         let quiver = home.quiver_as(&server, "Ron", arguments);
-        quiver.arguments(["--overwrite", "--limit", "1.5MB/s"]).run().await.expect(0);
+        quiver.arguments(["--limit", "1.5MB/s"]).run().await.expect(0);
         assert!(start.elapsed() > Duration::from_millis(1700), "{:?}", start.elapsed());
+        // Not there already for the get.
+        fs::remove_file(home.file("a")).ok();
     }
 }
 

@@ -71,7 +71,7 @@ async fn transfers_lists_unfinished_transfers_and_resume_finishes_them() {
     assert_eq!(listed[0]["path"], "one");
     assert_eq!(listed[0]["direction"], "get");
     assert_eq!(listed[0]["size"], SIZE);
-    assert_eq!(listed[0]["here"], home.partial_length());
+    assert_eq!(listed[0]["stored"], home.partial_length());
     assert_eq!(listed[0]["running"], false);
     let local = home.folder().canonicalize().unwrap().join("other/file");
     assert_eq!(listed[1]["local"], local.to_str().unwrap());

@@ -72,7 +72,7 @@ async fn a_client_lists_and_resumes_an_interrupted_put() {
         ("path", "remote".into()),
         ("local", local.to_str().unwrap().into()),
         ("size", (16 * MIB).into()),
-        ("here", Value::Null),
+        ("stored", Value::Null),
         ("running", false.into()),
     ] {
         assert_eq!(listed[0][field], value, "{field}");

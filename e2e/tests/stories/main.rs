@@ -1,6 +1,7 @@
 //! Tests of the whole system, in one binary: linking one for each file takes minutes. Tests that
 //! must run by themselves are in ../alone.
 
+mod already_there;
 mod bad_input;
 mod change_commands;
 mod changing_files;
@@ -44,6 +45,7 @@ mod connection_ends;
 mod conversation;
 mod demo;
 mod disk_full;
+mod dry_runs;
 mod exit_codes;
 mod exit_command;
 mod faults_client;
@@ -67,6 +69,8 @@ mod help;
 mod hostile_sizes;
 mod introduction_limits;
 mod introductions;
+mod json_output;
+mod left_out;
 mod listing;
 mod lists;
 mod logging;

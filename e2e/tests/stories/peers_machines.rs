@@ -25,7 +25,7 @@ fn quiver(home: &Home, server: &Server, name: &str, arguments: &[&str]) -> Quive
 /// Starts `receive` on a machine of Ron.
 async fn receive(home: &Home, server: &Server) -> PeerProgram {
     let program = PeerProgram::start(&quiver(home, server, "Ron", &["receive", "--json"]));
-    program.wait_for_text("Waiting for offers").await;
+    program.wait_until_listening().await;
     program
 }
 

@@ -44,7 +44,7 @@ impl DishonestServer {
 
     async fn receive_as(&self, home: &Home, name: &str) -> PeerProgram {
         let program = PeerProgram::start(&self.quiver(home, name, &["receive", "--json"]));
-        program.wait_for_text("Waiting for offers").await;
+        program.wait_until_listening().await;
         program
     }
 }

@@ -48,7 +48,7 @@ async fn an_offer_whose_files_are_gone_is_reported_as_stored_by_nobody() {
     fs::remove_dir_all(test.ben_home.file("notes")).unwrap();
     let mut accept = test.accept(&[]);
     accept.expect_exit(10).await;
-    accept.wait_for_text("error: Ben lists 0 of the 4 offered files").await;
+    accept.wait_for_text("Ben lists 0 of the 4 offered files").await;
     assert_eq!(accept.events_called("stored"), [json!(null); 0]);
     assert_eq!(test.ron_home.names(), [""; 0]);
     test.ben.expect_exit(1).await;
@@ -86,7 +86,7 @@ async fn a_recipient_that_skips_a_file_has_not_stored_the_offer() {
     let stored = accept.next_event("stored").await;
     assert_eq!((&stored["files"], &stored["bytes"]), (&json!(3), &json!(9)), "{stored}");
     test.ben.expect_exit(1).await;
-    test.ben.wait_for_text("error: offer 1 has failed: Ron has stored 3 of 4 files").await;
+    test.ben.wait_for_text("offer 1 has failed: Ron has stored 3 of 4 files").await;
     let offers = test.ben_home.quiver(["offers", "--all"]).run().await;
     let failed = "failed: Ron has stored 3 of 4 files";
     assert!(offers.expect(0).stdout.contains(failed), "{}", offers.stdout);
@@ -129,7 +129,7 @@ async fn a_recipient_that_confirms_fewer_files_has_not_stored_the_offer() {
         .unwrap();
     stream.finish();
     ben.expect_exit(1).await;
-    ben.wait_for_text("error: offer 1 has failed: Ron has stored 0 of 1 files").await;
+    ben.wait_for_text("offer 1 has failed: Ron has stored 0 of 1 files").await;
     assert_eq!(ben.events_called("stored"), [json!(null); 0]);
 }
 

@@ -195,7 +195,8 @@ async fn assert_refused(home: &Home, server: &Server, session: &Path, why: &str)
         async move { quiver.run().await }
     };
     run(&["get", "small", "--overwrite"]).await.expect(0);
-    // It lasts long enough for a socket.
+    // Files with the same content would be left as they are. This one lasts long enough for a socket.
+    fs::write(home.file("medium"), "older").unwrap();
     let slow = ["get", "medium", "--limit", "100KB/s", "--overwrite"];
     let logging = home.quiver_as(server, "Ann", slow).environment("XDG_RUNTIME_DIR", session);
     let logging = logging.environment("QUIVER_LOG", "debug").run().await;

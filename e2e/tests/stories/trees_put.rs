@@ -102,9 +102,53 @@ async fn put_stores_a_folder_at_the_given_path() {
     assert_eq!(stored(), ["link", "link/a", "link/sub", "link/sub/b", "other", "other/b"]);
     fs::remove_dir_all(server.files().join("link")).unwrap();
     fs::remove_dir_all(server.files().join("other")).unwrap();
-    let inside = home.quiver_as(&server, "Ron", ["put", "-r", "."]).in_folder(home.file("n"));
-    inside.arguments(["--to", "x"]).run().await.expect(0);
-    assert_eq!(stored(), ["x", "x/a", "x/sub", "x/sub/b"]);
+}
+
+#[tokio::test]
+async fn put_of_a_path_that_ends_with_a_dot_stores_the_contents_of_the_folder() {
+    let server = start_server().await;
+    let home = Home::new();
+    for path in ["n/a", "n/sub/b"] {
+        fs::create_dir_all(home.file(path).parent().unwrap()).unwrap();
+        fs::write(home.file(path), path).unwrap();
+    }
+    symlink("n", home.file("link")).unwrap();
+    let stored = || tree::read(&server.files()).into_keys().collect::<Vec<_>>();
+    let absolute = home.file("n").join(".");
+    for (folder, path) in [
+        ("n", "."),
+        ("n", "./"),
+        ("", "n/."),
+        ("", "n/./"),
+        ("", "./n/."),
+        ("", "link/."),
+        ("", "n/sub/.."),
+        ("n/sub", ".."),
+        ("", absolute.to_str().unwrap()),
+    ] {
+        let put = home.quiver_as(&server, "Ron", ["put", "-r", path]).in_folder(home.file(folder));
+        put.run().await.expect(0);
+        assert_eq!(stored(), ["a", "sub", "sub/b"], "{path}");
+        let put = home.quiver_as(&server, "Ron", ["put", "-r", path, "--to", "x"]);
+        put.in_folder(home.file(folder)).run().await.expect(0);
+        assert_eq!(stored(), ["a", "sub", "sub/b", "x", "x/a", "x/sub", "x/sub/b"], "{path}");
+        for name in ["sub", "x"] {
+            fs::remove_dir_all(server.files().join(name)).unwrap();
+        }
+        fs::remove_file(server.files().join("a")).unwrap();
+        // With a new name, the folder itself is stored.
+        let put = home.quiver_as(&server, "Ron", ["put", "-r", path, "--as", "y"]);
+        put.in_folder(home.file(folder)).run().await.expect(0);
+        assert_eq!(stored(), ["y", "y/a", "y/sub", "y/sub/b"], "{path}");
+        fs::remove_dir_all(server.files().join("y")).unwrap();
+    }
+    // The slash alone is part of the folder's name.
+    put(&home, &server, &["-r", "n/"]).await.expect(0);
+    assert_eq!(stored(), ["n", "n/a", "n/sub", "n/sub/b"]);
+    put(&home, &server, &["n/."]).await.expect(7);
+    put(&home, &server, &["-r", "n/a/."]).await.expect(7);
+    let root = put(&home, &server, &["-r", "/", "--as", "y"]).await;
+    assert!(root.expect(2).stderr.contains("hint: --to DIR sets the folder"), "{}", root.stderr);
 }
 
 #[tokio::test]
@@ -117,8 +161,9 @@ async fn put_stores_the_files_with_valid_names_of_a_folder() {
     }
     let stored = put(&home, &server, &["-r", "n"]).await;
     let stderr = &stored.expect(10).stderr;
-    assert!(stderr.contains("cannot put n/aux.txt: a part of the path is a reserved"), "{stderr}");
+    assert!(stderr.contains("n/aux.txt: left out, a part of the path is a reserved"), "{stderr}");
     assert!(stderr.contains("1 file stored and verified"), "{stderr}");
+    assert!(stderr.contains(", 3 left out\n"), "{stderr}");
     assert!(stderr.ends_with("error: 3 of 4 files were not stored\n"), "{stderr}");
     assert_eq!(server.stored_names(), ["n"]);
     assert_eq!(tree::names(&server.files().join("n")), ["good"]);
@@ -154,41 +199,8 @@ async fn put_replaces_different_files_only_if_the_user_says_so() {
     let lines: Vec<Value> =
         replaced.expect(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let summary = json!({"summary": {"moved": 2, "bytes": 11, "same": 1, "kept": 0, "failed": 0, "left_out": 0}});
-    assert_eq!((lines.len(), lines.last()), (3, Some(&summary)));
+    assert_eq!((lines.len(), lines.last()), (4, Some(&summary)));
     assert_eq!((text("size"), text("content")), ("new size".into(), "new".into()));
-}
-
-#[tokio::test]
-async fn put_with_dry_run_prints_a_plan_and_stores_nothing() {
-    let server = Server::options();
-    let server =
-        server.argument("--allow-upload").argument("--max-file-size").argument("10B").start().await;
-    server.add_file("n/same", "123456789");
-    server.add_file("n/differs", "987654321");
-    server.add_file("n/blocked/x", "");
-    let home = Home::new();
-    fs::create_dir_all(home.file("n/sub")).unwrap();
-    for name in ["new", "same", "differs", "blocked", "sub/inner"] {
-        fs::write(home.file("n").join(name), "123456789").unwrap();
-    }
-    fs::write(home.file("n/large"), "12345678901").unwrap();
-    let before = tree::read(&server.files());
-    let plan = put(&home, &server, &["-r", "n", "--dry-run"]).await;
-    let mut lines: Vec<&str> = plan.expect(0).stdout.lines().collect();
-    lines.sort_unstable();
-    assert_eq!(
-        lines,
-        [
-            "blocked             n/blocked: a folder has that name",
-            "differs             n/differs (9 B)",
-            "does not fit        n/large (11 B)",
-            "new                 n/new (9 B)",
-            "new                 n/sub/",
-            "new                 n/sub/inner (9 B)",
-            "same                n/same (9 B)",
-        ]
-    );
-    assert!(tree::read(&server.files()) == before);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn put_stores_a_tree_of_procfs_whole_and_recognises_it_again() {
     };
     let (code, plan, stderr) = put(&["--dry-run"]).await;
     assert_eq!(code, 0, "{stderr}");
-    assert!(plan.contains("differs             inotify/max_user_watches"), "{plan}");
+    assert!(plan.contains("differs, fail       inotify/max_user_watches"), "{plan}");
     assert_eq!(plan.lines().filter(|line| line.starts_with("new ")).count(), 2, "{plan}");
     let (code, _, stderr) = put(&["--overwrite"]).await;
     assert_eq!(code, 0, "{stderr}");

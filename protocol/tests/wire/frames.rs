@@ -148,6 +148,7 @@ fn numbers_are_as_pinned() {
         ("streams", limits::STREAMS as usize),
         ("offer", limits::OFFER),
         ("offered-names", limits::OFFERED_NAMES),
+        ("left-out-names", limits::LEFT_OUT_NAMES),
         ("addresses", limits::ADDRESSES),
         ("introductions", limits::INTRODUCTIONS),
         ("introductions-per-minute", limits::INTRODUCTIONS_PER_MINUTE),

@@ -17,6 +17,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failure fails the test")]
 
 mod document;
+mod ends;
 mod events;
 mod frames;
 mod golden;

@@ -8,10 +8,8 @@ use quiver_protocol::reply::{
     Welcome,
 };
 use quiver_protocol::{
-    Bottleneck, ClientName, ClientRef, ContentEnd, ContentHash, ContentPrefix, EofPayload,
-    FilePath, Fingerprint, FolderPath, Introduction, IntroductionId, ListEnd, MakeFolderEnd,
-    ObservedAddresses, OfferEnd, PlainEnd, PutRequest, Received, Reply, Request, Secret, Timestamp,
-    VerifyEnd,
+    ClientName, ClientRef, ContentHash, ContentPrefix, FilePath, Fingerprint, FolderPath,
+    Introduction, IntroductionId, ObservedAddresses, PutRequest, Reply, Request, Secret, Timestamp,
 };
 
 use crate::golden::{self, check};
@@ -54,7 +52,7 @@ fn timestamp(seconds: i64, nanoseconds: u32) -> Timestamp {
 }
 
 /// The hash of the example file, of 12 bytes.
-fn file_hash() -> ContentHash {
+pub(crate) fn file_hash() -> ContentHash {
     ContentHash(*blake3::hash(b"Hello Quiver").as_bytes())
 }
 
@@ -298,97 +296,4 @@ fn replies_are_encoded_as_pinned() {
         assert!(name.starts_with(kind), "{name} is a {kind}");
     }
     check_payloads("replies", &table, Reply::encode, |payload| Reply::decode(payload).ok());
-}
-
-/// The object of any Eof or Received frame. No field tells its type, which follows from the
-/// command.
-#[derive(Debug, PartialEq)]
-enum AnyEnd {
-    Plain(PlainEnd),
-    List(ListEnd),
-    MakeFolder(MakeFolderEnd),
-    Content(ContentEnd),
-    Received(Received),
-    Offer(OfferEnd),
-    Verify(VerifyEnd),
-}
-
-#[test]
-fn eof_and_received_objects_are_encoded_as_pinned() {
-    fn encode(end: &AnyEnd) -> Vec<u8> {
-        match end {
-            AnyEnd::Plain(end) => end.encode(),
-            AnyEnd::List(end) => end.encode(),
-            AnyEnd::MakeFolder(end) => end.encode(),
-            AnyEnd::Content(end) => end.encode(),
-            AnyEnd::Received(end) => end.encode(),
-            AnyEnd::Offer(end) => end.encode(),
-            AnyEnd::Verify(end) => end.encode(),
-        }
-    }
-    let content = |slowed_by| {
-        // A new bottleneck fails to compile here: add a row for it below.
-        if let Some(bottleneck) = slowed_by {
-            match bottleneck {
-                Bottleneck::Disk
-                | Bottleneck::Processor
-                | Bottleneck::Pipe
-                | Bottleneck::Limit
-                | Bottleneck::Network => {}
-                Bottleneck::Unknown => panic!("a program never sends an unknown bottleneck"),
-            }
-        }
-        AnyEnd::Content(ContentEnd { size: 12, blake3: file_hash(), slowed_by })
-    };
-    let received = |slowed_by| AnyEnd::Received(Received { blake3: file_hash(), slowed_by });
-    let rows = [
-        ("eof", AnyEnd::Plain(PlainEnd {})),
-        ("eof-list", AnyEnd::List(ListEnd { entries: 1, not_served: 0 })),
-        ("eof-make_folder", AnyEnd::MakeFolder(MakeFolderEnd { created: true })),
-        ("eof-content", content(None)),
-        ("received", received(None)),
-        ("eof-content-disk", content(Some(Bottleneck::Disk))),
-        ("eof-content-processor", content(Some(Bottleneck::Processor))),
-        ("eof-content-pipe", content(Some(Bottleneck::Pipe))),
-        ("eof-content-limit", content(Some(Bottleneck::Limit))),
-        ("eof-content-network", content(Some(Bottleneck::Network))),
-        ("received-disk", received(Some(Bottleneck::Disk))),
-        ("eof-offer", AnyEnd::Offer(OfferEnd { files: 3, bytes: 1_000_000 })),
-        ("eof-verify", AnyEnd::Verify(VerifyEnd { same: true })),
-    ];
-    check(
-        "ends.txt",
-        rows.iter()
-            .map(|(name, end)| ((*name).to_owned(), String::from_utf8(encode(end)).unwrap())),
-    );
-    for (name, payload) in
-        golden::lines("ends.txt").iter().chain(&golden::lines("foreign-ends.txt"))
-    {
-        let payload = payload.as_bytes();
-        let decoded = match name.as_str() {
-            "eof" => PlainEnd::decode(payload).map(AnyEnd::Plain),
-            "eof-list" => ListEnd::decode(payload).map(AnyEnd::List),
-            "eof-make_folder" => MakeFolderEnd::decode(payload).map(AnyEnd::MakeFolder),
-            "eof-offer" => OfferEnd::decode(payload).map(AnyEnd::Offer),
-            "eof-verify" => VerifyEnd::decode(payload).map(AnyEnd::Verify),
-            name if name.starts_with("eof-content") => {
-                ContentEnd::decode(payload).map(AnyEnd::Content)
-            }
-            name if name.starts_with("received") => Received::decode(payload).map(AnyEnd::Received),
-            unknown => panic!("no row has the name {unknown}"),
-        };
-        let (_, expected) = rows.iter().find(|(known, _)| known == name).unwrap();
-        assert_eq!(decoded.as_ref(), Ok(expected), "{}", payload.escape_ascii());
-    }
-}
-
-#[test]
-fn a_bottleneck_from_a_newer_program_is_unknown() {
-    let hash = file_hash();
-    let end = format!(r#"{{"size":12,"blake3":"{hash}","slowed_by":"moon_phase"}}"#);
-    let slowed_by = Some(Bottleneck::Unknown);
-    let expected = ContentEnd { size: 12, blake3: hash, slowed_by };
-    assert_eq!(ContentEnd::decode(end.as_bytes()), Ok(expected));
-    let received = format!(r#"{{"blake3":"{hash}","slowed_by":"moon_phase"}}"#);
-    assert_eq!(Received::decode(received.as_bytes()), Ok(Received { blake3: hash, slowed_by }));
 }

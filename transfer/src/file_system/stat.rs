@@ -58,6 +58,18 @@ impl FileStat {
         self.kind == FileType::Directory
     }
 
+    /// Whether it is a named pipe.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        self.kind == FileType::Fifo
+    }
+
+    /// Whether it is a socket.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.kind == FileType::Socket
+    }
+
     /// Whether it is a symbolic link.
     #[must_use]
     pub fn is_symlink(&self) -> bool {

@@ -8,9 +8,10 @@ use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{FilePath, FolderPath};
 
 use super::{OfferedEntry, OfferedFiles};
-use crate::list::EntrySource;
+use crate::list::{EntrySource, NotServed};
 use crate::served_folder::{
-    ENTRIES_PER_BATCH, FolderListing, NameMemory, ServedPathError, run_in_lane, served_entry,
+    ENTRIES_PER_BATCH, FolderListing, ListedName, NameMemory, ServedPathError, run_in_lane,
+    served_entry,
 };
 use crate::{Lane, unix};
 
@@ -31,7 +32,7 @@ pub struct OfferedNames {
     lane: Lane,
     /// The last name that was read.
     last: Option<String>,
-    not_served: u64,
+    not_served: NotServed,
 }
 
 /// Some of the offered names, in byte order.
@@ -40,12 +41,13 @@ struct NameBatch {
     entries: Vec<FolderEntry>,
     /// The last name, served or not; `None` if there are no names.
     last: Option<String>,
+    /// Number of names that are not served.
     not_served: u64,
 }
 
 impl OfferedNames {
     pub(super) fn new(files: Arc<OfferedFiles>, listed_as: FolderPath, lane: Lane) -> Self {
-        Self { files, listed_as, lane, last: None, not_served: 0 }
+        Self { files, listed_as, lane, last: None, not_served: NotServed::default() }
     }
 }
 
@@ -59,9 +61,9 @@ impl<M: NameMemory> EntrySource for OfferedListing<M> {
         }
     }
 
-    /// How many names were not served so far: as of a served folder, and offered files that were
+    /// The names that were not served so far: as of a served folder, and offered files that were
     /// removed or replaced by something that is not served.
-    fn not_served(&self) -> u64 {
+    fn not_served(&self) -> NotServed {
         match self {
             Self::Root(names) => names.not_served(),
             Self::Folder(listing) => listing.not_served(),
@@ -78,7 +80,8 @@ impl EntrySource for OfferedNames {
             let after = self.last.clone();
             let read = move || Ok(files.read_names(after.as_deref(), &listed_as));
             let batch: NameBatch = run_in_lane(&self.lane, read).await?;
-            self.not_served += batch.not_served;
+            // Something that was offered and is gone has no better reason.
+            self.not_served.count += batch.not_served;
             if !batch.entries.is_empty() || batch.last.is_none() {
                 self.last = batch.last.or(self.last.take());
                 return Ok(batch.entries);
@@ -87,8 +90,8 @@ impl EntrySource for OfferedNames {
         }
     }
 
-    fn not_served(&self) -> u64 {
-        self.not_served
+    fn not_served(&self) -> NotServed {
+        self.not_served.clone()
     }
 }
 
@@ -113,11 +116,11 @@ impl OfferedFiles {
 impl OfferedEntry {
     /// How it is listed with this path, if it is served now.
     fn listed(&self, path: FilePath) -> Option<FolderEntry> {
-        let (entry, expected) = match self {
+        let (listed, expected) = match self {
             Self::Folder(folder) if unix::is_removed(folder) => return None,
-            Self::Folder(folder) => (served_entry(folder, ".", path)?, EntryKind::Folder),
+            Self::Folder(folder) => (served_entry(folder, ".", path), EntryKind::Folder),
             Self::File { parent, name } => {
-                (served_entry(parent, name.as_os_str(), path)?, EntryKind::File)
+                (served_entry(parent, name.as_os_str(), path), EntryKind::File)
             }
             Self::OpenFile { file, modified } => {
                 let size = file.metadata().ok()?.size();
@@ -125,6 +128,9 @@ impl OfferedEntry {
                 return Some(FolderEntry { path, kind: EntryKind::File, size, modified });
             }
         };
-        (entry.kind == expected).then_some(entry)
+        match listed {
+            ListedName::Served(entry) if entry.kind == expected => Some(entry),
+            _ => None,
+        }
     }
 }

@@ -54,7 +54,7 @@ async fn list(
     loop {
         let batch = listing.next_batch().await?;
         if batch.is_empty() {
-            return Ok((entries, listing.not_served()));
+            return Ok((entries, listing.not_served().count));
         }
         entries.extend(batch);
     }

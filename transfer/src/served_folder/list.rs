@@ -4,19 +4,21 @@
 
 mod page;
 
+use std::ffi::OsStr;
 use std::io;
 use std::sync::Arc;
 
 use cap_std::fs::{Dir, ReadDir};
-use quiver_protocol::reply::{EntryKind, FolderEntry};
+use quiver_protocol::reply::{EntryKind, FolderEntry, LeftOutReason};
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use rustix::path::Arg;
 
 use self::page::NamePage;
 use super::ServedPathError;
 use super::walk::open_folder;
-use crate::file_system::{is_readable, stat};
-use crate::{Lane, is_partial_name, list};
+use crate::file_system::{FileStat, is_readable, stat};
+use crate::list::{self, NotServed};
+use crate::{Lane, is_partial_name};
 
 pub use self::page::{FixedMemory, NameMemory};
 
@@ -51,7 +53,7 @@ struct ListState<M> {
     reading: Option<ReadDir>,
     /// Only the first pass over the folder counts the names that are not served.
     is_first_pass: bool,
-    not_served: u64,
+    not_served: NotServed,
 }
 
 /// The result of a step.
@@ -82,7 +84,14 @@ impl<M: NameMemory> FolderListing<M> {
             let folder = open_folder(&root, path.parts())?;
             let reading = Some(folder.entries().map_err(ServedPathError::from_read)?);
             let page = NamePage::new(memory);
-            Ok(ListState { folder, listed_as, page, reading, is_first_pass: true, not_served: 0 })
+            Ok(ListState {
+                folder,
+                listed_as,
+                page,
+                reading,
+                is_first_pass: true,
+                not_served: NotServed::default(),
+            })
         });
         let state = state.await?;
         Ok(Self { lane, state: Some(state) })
@@ -114,10 +123,10 @@ impl<M: NameMemory> list::EntrySource for FolderListing<M> {
         Ok(Vec::new())
     }
 
-    /// How many names were not served so far: links, pipes, devices, illegal names, partial files,
-    /// and files and folders without read permission.
-    fn not_served(&self) -> u64 {
-        self.state.as_ref().map_or(0, |state| state.not_served)
+    /// The names that were not served so far: links, pipes, devices, illegal names, and files and
+    /// folders without read permission.
+    fn not_served(&self) -> NotServed {
+        self.state.as_ref().map(|state| state.not_served.clone()).unwrap_or_default()
     }
 }
 
@@ -147,14 +156,14 @@ impl<M: NameMemory> ListState<M> {
     fn read_names(&mut self, names: &mut ReadDir) -> Result<bool, ServedPathError> {
         for _ in 0..NAMES_PER_STEP {
             let Some(entry) = names.next() else { return Ok(false) };
-            let name = entry.map_err(ServedPathError::from_read)?.file_name();
-            let name = name.to_str();
+            let file_name = entry.map_err(ServedPathError::from_read)?.file_name();
+            let name = file_name.to_str();
             if name.is_some_and(is_partial_name) {
                 continue;
             }
             match name.filter(|name| self.listed_as.join(name).is_ok()) {
                 Some(name) => self.page.insert(name),
-                None if self.is_first_pass => self.not_served += 1,
+                None if self.is_first_pass => self.add_bad_name(&file_name),
                 None => {}
             }
         }
@@ -166,36 +175,73 @@ impl<M: NameMemory> ListState<M> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while entries.len() < ENTRIES_PER_BATCH && bytes < PATH_BYTES_PER_BATCH {
             let Some(name) = self.page.next() else { break };
-            let path = self.listed_as.join(name).ok();
-            match path.and_then(|path| served_entry(&self.folder, name, path)) {
-                Some(entry) => {
+            // The name was checked when it was read.
+            let Ok(path) = self.listed_as.join(name) else { continue };
+            match served_entry(&self.folder, name, path) {
+                ListedName::Served(entry) => {
                     bytes += entry.path.as_str().len();
                     entries.push(entry);
                 }
-                None => self.not_served += 1,
+                ListedName::LeftOut(why) => self.not_served.add(name.as_ref(), why),
+                ListedName::Gone => {}
             }
         }
         entries
     }
+
+    /// Counts a name that breaks the rules. A link of such a name is a link.
+    fn add_bad_name(&mut self, name: &OsStr) {
+        let why = match stat(&self.folder, name) {
+            Ok(found) if found.is_file() || found.is_dir() => LeftOutReason::BadName,
+            Ok(found) => special_kind(&found),
+            Err(_) => return,
+        };
+        self.not_served.add(name, why);
+    }
 }
 
-/// The entry of a name in a folder, listed with this path, if `get` or `list` would serve it.
-pub(crate) fn served_entry(
-    folder: &Dir,
-    name: impl Arg + Copy,
-    path: FilePath,
-) -> Option<FolderEntry> {
-    let metadata = stat(folder, name).ok()?;
+/// What a name in a folder is to a list.
+pub(crate) enum ListedName {
+    /// `get` or `list` would serve it.
+    Served(FolderEntry),
+    /// It is left out.
+    LeftOut(LeftOutReason),
+    /// It does not exist any more.
+    Gone,
+}
+
+/// The entry of a name in a folder, listed with this path.
+pub(crate) fn served_entry(folder: &Dir, name: impl Arg + Copy, path: FilePath) -> ListedName {
+    let metadata = match stat(folder, name) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return ListedName::Gone,
+        Err(_) => return ListedName::LeftOut(LeftOutReason::Unreadable),
+    };
     let (kind, size) = if metadata.is_file() {
         (EntryKind::File, metadata.len())
     } else if metadata.is_dir() {
         (EntryKind::Folder, 0)
     } else {
-        return None;
+        return ListedName::LeftOut(special_kind(&metadata));
     };
-    let is_readable = is_readable(folder, name, kind == EntryKind::Folder);
+    if !is_readable(folder, name, kind == EntryKind::Folder) {
+        return ListedName::LeftOut(LeftOutReason::Unreadable);
+    }
     let modified = Timestamp::from(metadata.modified());
-    is_readable.then_some(FolderEntry { path, kind, size, modified })
+    ListedName::Served(FolderEntry { path, kind, size, modified })
+}
+
+/// The reason to leave out what is neither a file nor a folder.
+fn special_kind(found: &FileStat) -> LeftOutReason {
+    if found.is_symlink() {
+        LeftOutReason::SymbolicLink
+    } else if found.is_pipe() {
+        LeftOutReason::Pipe
+    } else if found.is_socket() {
+        LeftOutReason::Socket
+    } else {
+        LeftOutReason::Device
+    }
 }
 
 /// Runs a step in a lane.

@@ -14,7 +14,7 @@ mod open;
 mod walk;
 
 pub use error::ServedPathError;
-pub(crate) use list::{ENTRIES_PER_BATCH, run_in_lane, served_entry};
+pub(crate) use list::{ENTRIES_PER_BATCH, ListedName, run_in_lane, served_entry};
 pub use list::{FixedMemory, FolderListing, NameMemory};
 pub use open::open_file;
 pub(crate) use open::open_name;

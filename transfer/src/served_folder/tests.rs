@@ -38,7 +38,7 @@ async fn list(root: &Arc<Dir>, folder: &str) -> Result<(Vec<String>, u64), Serve
     loop {
         let batch = listing.next_batch().await?;
         if batch.is_empty() {
-            return Ok((paths, listing.not_served()));
+            return Ok((paths, listing.not_served().count));
         }
         paths.extend(batch.iter().map(|entry| entry.path.to_string()));
     }

@@ -2,7 +2,7 @@
 
 use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{FolderPath, Refusal, RefusalCode, Request, Timestamp};
-use quiver_transfer::list::{self, EntrySource, ListError, ListItem};
+use quiver_transfer::list::{self, EntrySource, ListError, ListItem, NotServed};
 use quiver_transport::StreamError;
 
 use crate::peers::{Responder, TIMEOUT, with_either_dialler};
@@ -26,8 +26,8 @@ impl EntrySource for NumberedEntries {
         Ok((first..first + batch).map(|number| entry(&format!("{number:06}"))).collect())
     }
 
-    fn not_served(&self) -> u64 {
-        3
+    fn not_served(&self) -> NotServed {
+        NotServed { count: 3, ..NotServed::default() }
     }
 }
 

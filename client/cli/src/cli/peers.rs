@@ -177,6 +177,9 @@ pub struct VerifyArgs {
     /// The other client
     #[arg(value_name = "NAME", value_parser = ClientName::parse)]
     pub client: ClientName,
+    /// Print one JSON object; the digits are shown all the same
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `contacts`

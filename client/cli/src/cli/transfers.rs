@@ -17,7 +17,7 @@ pub struct TransfersArgs {
     #[arg(long)]
     pub watch: bool,
     /// Print one JSON object per transfer; with --watch, one for each change
-    #[arg(long, conflicts_with = "clean")]
+    #[arg(long)]
     pub json: bool,
 }
 

@@ -18,15 +18,11 @@ pub(super) async fn run(
     arguments: &cli::GetArgs,
 ) -> Result<(), Failure> {
     let prepared = prepare(interface, arguments).await?;
-    if let Some(reason) = prepared.nothing_to_do() {
-        return Err(reason.into());
-    }
     let style = TransferStyle { json: arguments.json, ..TransferStyle::default() };
     interface.transfer(prepared, style).await
 }
 
-/// Checks the arguments without a connection, and asks about files that exist, so that no connection waits for the
-/// person's answer.
+/// Checks the arguments without a connection.
 ///
 /// # Errors
 /// [`Failure`].

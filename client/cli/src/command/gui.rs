@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::cli::GuiArgs;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, human, style};
+use crate::output::{Output, human, json, style};
 use crate::unix::{Signal, Signals};
 
 /// What the page needs of its user's session.
@@ -91,13 +91,15 @@ async fn show(
     link: &str,
     runtime_folder: Option<&PathBuf>,
 ) -> Result<(), Failure> {
-    output.data(format!("{link}\n")).await?;
+    let line =
+        if output.json().is_on() { json::line(&json::LinkLine { link }) } else { link.to_owned() };
+    output.data(line + "\n").await?;
     output.say("The link works once, within a minute. Keep it to yourself.").await;
     if let Some(folder) = runtime_folder
         && let Err(error) = open_browser(folder, link).await
     {
         let note = style::note(format_args!("no browser was opened: {error}"));
-        output.warn(human::without_os_codes(note)).await;
+        output.warn("no_browser", human::without_os_codes(note)).await;
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ async fn print_entries(
     }
     rows.finish().await?;
     if walk.not_served() > 0 {
-        output.say(human::not_served(walk.not_served())).await;
+        output.note("not_served", human::not_served(walk.not_served())).await;
     }
     if failed == 0 {
         return Ok(());

@@ -100,7 +100,9 @@ command; on an empty line, all transfers.";
 /// [`Failure`].
 pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(), Failure> {
     match command {
-        CommandArgs::Message(arguments) => message::run(interface, &arguments.text).await,
+        CommandArgs::Message(arguments) => {
+            message::run(interface, &arguments.text, arguments.json).await
+        }
         CommandArgs::Status(arguments) => status::run(interface, arguments).await,
         CommandArgs::List(arguments) => list::run(interface, arguments).await,
         CommandArgs::Get(arguments) => get::run(interface, arguments).await,
@@ -282,8 +284,12 @@ pub fn may_transfer_between_clients(command: Option<&CommandArgs>) -> bool {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn send_message(interface: &mut Interface, text: &str) -> Result<(), Failure> {
-    message::run(interface, text).await
+pub async fn send_message(
+    interface: &mut Interface,
+    text: &str,
+    as_json: bool,
+) -> Result<(), Failure> {
+    message::run(interface, text, as_json).await
 }
 
 /// Reports that one of several changes failed. Returns whether the remaining `rest` can still be made; if the

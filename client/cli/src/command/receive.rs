@@ -53,7 +53,6 @@ pub(super) async fn run(
     check_folder(arguments)?;
     let interrupts = interface.interrupts.clone();
     interface.peer_display().queue_offers();
-    interface.peer_display().json = arguments.json;
     let style = TransferStyle { json: arguments.json, ..TransferStyle::default() };
     interface.set_default_style(style);
     interface.connect().await?;
@@ -95,8 +94,12 @@ impl Receiver<'_> {
         self.interface.drive(client.listen()).await??;
         let from =
             self.arguments.from.as_ref().map_or_else(String::new, |name| format!(" from {name}"));
-        let text = format!("Waiting for offers{from}. Ctrl-C ends this.");
-        self.interface.output.say(text).await;
+        if self.arguments.json {
+            self.interface.peer_line(&EventLine::Listening).await?;
+        } else {
+            let text = format!("Waiting for offers{from}. Ctrl-C ends this.");
+            self.interface.output.say(text).await;
+        }
         for offer in self.open_offers().await? {
             if self.consider(&offer).await? {
                 return Ok(());

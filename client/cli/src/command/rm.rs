@@ -107,7 +107,7 @@ impl RemoveRequest {
         if let RemoveSelection::Found(found, _) = &self.selection
             && let Some(note) = found.note()
         {
-            interface.output.say(note).await;
+            interface.output.note("not_served", note).await;
         }
         if self.skips_question || interface.confirm(&self.question()).await? {
             return Ok(true);
@@ -253,6 +253,7 @@ async fn print_removed(output: &Output, path: &FilePath) -> Result<(), Failure> 
 mod tests {
     use super::*;
     use crate::failure::Exit;
+    use crate::output::{JsonMode, Verbosity};
     use crate::ui_mode::UiMode;
 
     fn rm(paths: &[&str]) -> cli::RmArgs {
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn rm_without_a_terminal_needs_the_yes_flag() {
-        let output = Output::new(UiMode::Batch, true, false);
+        let output = Output::new(UiMode::Batch, Verbosity::Quiet, JsonMode::default());
         let failure = ensure_can_ask(&output, &rm(&["a"])).unwrap_err();
         assert_eq!(failure.exit(), Exit::Usage);
         assert!(ensure_can_ask(&output, &cli::RmArgs { yes: true, ..rm(&["a"]) }).is_ok());

@@ -42,7 +42,6 @@ pub(super) async fn run(
     }
     let request = request(arguments, interface.output.mode())?;
     interface.connect().await?;
-    interface.peer_display().json = arguments.json;
     interface.listen().await?;
     let sent = make_offer(interface, request, arguments.json).await?;
     let interrupts = interface.interrupts.clone();
@@ -119,7 +118,7 @@ async fn deliver(
     let number = sent.offer.number;
     // Dropped at the end, as the display learns with the next look.
     let delivering = Arc::new(());
-    output.progress().add(progress_of(client.clone(), number, Arc::downgrade(&delivering)));
+    output.show_progress(progress_of(client.clone(), number, Arc::downgrade(&delivering)));
     interface.drive(client.deliver(number, wait)).await
 }
 

@@ -37,11 +37,9 @@ struct TransferRow<'a> {
     /// `null` for a tree.
     size: Option<u64>,
     /// Bytes in the local partial file. `null` for a tree, and for an upload: its partial file is on the server.
-    #[serde(rename = "here")]
     stored: Option<u64>,
     #[serde(rename = "running")]
     is_running: bool,
-    #[serde(rename = "begun")]
     started: Timestamp,
 }
 
@@ -94,7 +92,7 @@ pub async fn run(
         output.failure(&error.into()).await;
     }
     if arguments.clean {
-        return clean(journal, output, transfers).await;
+        return clean(journal, output, arguments.json, transfers).await;
     }
     let processes = match folder {
         Some(folder) => read_processes(folder.to_owned(), output).await,
@@ -111,14 +109,14 @@ async fn read_processes(folder: PathBuf, output: &Output) -> ProcessList {
             for process in &processes.silent {
                 let note =
                     style::note(format_args!("program {process} does not show its transfers"));
-                output.warn(note).await;
+                output.warn("transfers_not_shown", note).await;
             }
             processes
         }
         Err(error) => {
             let note =
                 style::note(format_args!("the transfers of other programs are not shown: {error}"));
-            output.warn(human::without_os_codes(note)).await;
+            output.warn("transfers_not_shown", human::without_os_codes(note)).await;
             ProcessList::default()
         }
     }
@@ -194,6 +192,7 @@ async fn watch(folder: Option<&Path>, output: &Output, as_json: bool) -> Result<
 async fn clean(
     journal: &Journal,
     output: &Output,
+    as_json: bool,
     transfers: Vec<UnfinishedTransfer>,
 ) -> Result<(), Failure> {
     let (total, mut forgotten) = (transfers.len() as u64, 0_u64);
@@ -208,6 +207,11 @@ async fn clean(
             (TransferSubject::Tree(_), _) => "forgotten",
         };
         match unfinished::remove(journal, &entry).await {
+            Ok(is_removed) if as_json => {
+                let result = if is_removed { "forgotten" } else { "running" };
+                let line = json::CleanedLine { transfer: &shown, result };
+                output.data(json::line(&line) + "\n").await?;
+            }
             Ok(true) => {
                 forgotten += 1;
                 output.say(format!("{shown}: {result}")).await;

@@ -145,12 +145,11 @@ fn request_hint(request: &InvalidRequest) -> Option<&'static str> {
         InvalidRequest::StreamWithoutName => "put - --as NAME sets it",
         InvalidRequest::StreamWithPlan => "leave out -r, --dry-run, --keep-both and --skip",
         InvalidRequest::NameForSeveral => "put each with a command of its own",
-        InvalidRequest::PathForName(_) => "--to DIR sets the folder",
+        InvalidRequest::PathForName(_) | InvalidRequest::NameForRoot => "--to DIR sets the folder",
         InvalidRequest::PathForLocalName(_) => "-o DIR sets the folder",
         InvalidRequest::TooManyEntries => "use several commands, one for each folder",
         InvalidRequest::NotUtf8(_) => "--as NAME stores it under another name",
         InvalidRequest::RootNotUtf8(_) => "rename it first",
-        InvalidRequest::EntryNotUtf8(_) => "put FILE --as NAME stores it under another name",
         InvalidRequest::AlreadyRunning(_) => "Ctrl-C on an empty line cancels running transfers",
         InvalidRequest::NoUnfinishedTransfer(_) => "quiver transfers lists unfinished transfers",
         InvalidRequest::WrongServer { .. } => {

@@ -13,8 +13,6 @@ use crate::output::{human, json};
 /// How events about other clients are shown.
 #[derive(Debug, Default)]
 pub struct PeerDisplay {
-    /// Print one JSON object per event.
-    pub json: bool,
     /// Announce clients that connect and disconnect.
     pub announce: bool,
     /// Report how the connections with other clients run.
@@ -43,7 +41,7 @@ impl Interface {
         if let Err(error) = self.drive(client.listen()).await?
             && let Some(text) = human::peers::unreachable(&error)
         {
-            self.output.warn(text).await;
+            self.output.warn("not_reachable", text).await;
         }
         Ok(())
     }
@@ -59,13 +57,15 @@ impl Interface {
     /// Shows an event about other clients. A message is data, because its sender learns that it was delivered.
     pub(super) async fn show_peer(&mut self, event: PeerEvent) -> Result<(), Failure> {
         self.peer_display.record(&event);
-        if !self.peer_display.shows(&event) {
+        let is_json = self.output.json().is_on();
+        if !self.peer_display.shows(&event, is_json) {
             return Ok(());
         }
-        if self.peer_display.json
-            && let Some(line) = json::events::EventLine::of(&event)
-        {
-            return self.peer_line(&line).await;
+        if is_json {
+            return match json::events::EventLine::of(&event) {
+                Some(line) => self.peer_line(&line).await,
+                None => Ok(()),
+            };
         }
         let Some(text) = human::peers::event(&event, self.output.mode()) else { return Ok(()) };
         match event {
@@ -73,7 +73,7 @@ impl Interface {
             PeerEvent::KeyRefused { .. }
             | PeerEvent::Compared { is_verified: false, .. }
             | PeerEvent::ListenRefused(_) => {
-                self.output.warn(text).await;
+                self.output.warn("peer_event", text).await;
             }
             _ => self.output.say(text).await,
         }
@@ -119,11 +119,11 @@ impl PeerDisplay {
         }
     }
 
-    fn shows(&self, event: &PeerEvent) -> bool {
+    fn shows(&self, event: &PeerEvent, is_json: bool) -> bool {
         match event {
             PeerEvent::Joined(_) | PeerEvent::Left(_) => self.announce,
             PeerEvent::PathChanged { .. } => self.paths,
-            PeerEvent::OfferReceived(_) => !self.queues_offers || self.json,
+            PeerEvent::OfferReceived(_) => !self.queues_offers || is_json,
             PeerEvent::OfferEnded { number, .. } => !self.awaited.contains(number),
             _ => true,
         }

@@ -15,6 +15,7 @@ pub(super) async fn ask_question(
     question: &Question,
 ) -> Result<Option<Answer>, Failure> {
     Ok(match question {
+        question if output.json().is_on() && !is_asked_beside_json(question) => None,
         Question::Trust { server, fingerprint, not_remembered } => {
             let question = human::trust_question(server, fingerprint, not_remembered.as_deref());
             Some(ask_trust(output, question).await?)
@@ -42,6 +43,11 @@ pub(super) async fn ask_question(
             confirm(output, questions::connect_question(name, key)).await?
         }
     })
+}
+
+/// Whether only a person at a terminal has the answer: there is no flag that gives it.
+fn is_asked_beside_json(question: &Question) -> bool {
+    matches!(question, Question::Trust { .. } | Question::Password | Question::CompareDigits { .. })
 }
 
 async fn confirm(output: &Output, question: String) -> Result<Option<Answer>, Failure> {

@@ -14,7 +14,7 @@ impl Interface {
             self.displayed.remove(&id);
         } else if state == TransferState::Running && self.displayed.insert(id) {
             let client = self.client.clone();
-            self.output.progress().add(Box::new(move || {
+            self.output.show_progress(Box::new(move || {
                 client
                     .transfer(id)
                     .map_or(ProgressState::Over, |status| ProgressState::of_transfer(&status))

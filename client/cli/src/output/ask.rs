@@ -14,9 +14,15 @@ use crate::ui_mode::UiMode;
 use crate::unix::TerminalRestorer;
 
 impl Output {
-    /// Whether a person can be asked: both the input and the place for questions are a terminal.
+    /// Whether a command may ask a person. With `--json` it may not: a script should not depend on who starts it.
     #[must_use]
     pub fn can_ask(&self) -> bool {
+        !self.json().is_on() && self.has_person()
+    }
+
+    /// Whether there is a person: both the input and the place for questions are a terminal.
+    #[must_use]
+    pub fn has_person(&self) -> bool {
         let is_visible = match self.mode() {
             UiMode::OneShot => io::stderr().is_terminal(),
             UiMode::Prompt => io::stdout().is_terminal(),

@@ -25,6 +25,7 @@ use quiver_client::known_servers::ConfirmedServer;
 use quiver_client::notice::Notice;
 use quiver_client::throughput::Throughput;
 use quiver_client::transfers::TransferSummary;
+use quiver_client::tree::LeftOutEntry;
 use quiver_client::unfinished::UnfinishedTransfer;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in local time of `zone`.
@@ -156,6 +157,26 @@ pub fn attributes_not_set(path: &Path, unset: UnsetAttributes) -> String {
     style::warning(format_args!("stored {path}, but could not set {unset}; reported once"))
 }
 
+/// `notes/link: left out, it is a symbolic link`, and whether content is missing.
+#[must_use]
+pub fn left_out(entry: &LeftOutEntry) -> (String, bool) {
+    let LeftOutEntry { path, reason } = entry;
+    let why = display_safe(&reason.to_string()).into_owned();
+    (format!("{}: left out, {why}", display_safe(path)), reason.misses_content())
+}
+
+/// `and 5 more are left out`
+#[must_use]
+pub fn left_out_unnamed(count: u64) -> String {
+    format!("and {count} more {} left out", if count == 1 { "is" } else { "are" })
+}
+
+/// `secret.txt: already there`
+#[must_use]
+pub fn already_there(path: &FilePath) -> String {
+    format!("{}: already there", display_safe(path.as_str()))
+}
+
 /// `secret.txt: 12 B stored and verified`
 #[must_use]
 pub fn stored(path: &FilePath, size: u64) -> String {
@@ -229,9 +250,6 @@ pub fn notice(notice: &Notice) -> String {
         }
         Notice::AttributesNotSet { path, unset: attributes } => {
             attributes_not_set(path, *attributes)
-        }
-        Notice::Skipped { path, kind } => {
-            format!("{}: left out, it is {kind}", display_safe(&path.to_string_lossy()))
         }
         Notice::KeptBoth { kept, stored } => {
             format!("{} is kept, the new file is {}", display_safe(kept), display_safe(stored))

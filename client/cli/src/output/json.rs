@@ -1,16 +1,19 @@
 //! JSON objects, one per line, with the field names of the wire.
 
 pub mod events;
+pub mod messages;
 pub mod peers;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use quiver_client::known_servers::ConfirmedServer;
-use quiver_client::transfers::{DownloadedFile, TransferSummary, UploadedFile};
+use quiver_client::transfers::{DownloadedFile, PlanSummary, TransferSummary, UploadedFile};
+use quiver_client::tree::LeftOutEntry;
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{ContentHash, FilePath, Fingerprint, Timestamp};
+use quiver_protocol::{ClientName, ContentHash, FilePath, Fingerprint, Timestamp};
 use serde::Serialize;
 
 use super::SERVER;
@@ -32,6 +35,7 @@ pub struct DownloadedLine<'a> {
     seconds: f64,
     bytes_per_second: u64,
     limited_by: Option<String>,
+    already_there: bool,
 }
 
 impl<'a> DownloadedLine<'a> {
@@ -50,9 +54,10 @@ impl<'a> DownloadedLine<'a> {
             received: file.received,
             verified: file.size,
             resumed_at: file.resumed_at,
-            seconds: file.took.as_secs_f64(),
+            seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.received, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
+            already_there: file.already_there,
         }
     }
 }
@@ -72,6 +77,7 @@ pub struct UploadedLine<'a> {
     seconds: f64,
     bytes_per_second: u64,
     limited_by: Option<String>,
+    already_there: bool,
 }
 
 impl<'a> UploadedLine<'a> {
@@ -87,9 +93,10 @@ impl<'a> UploadedLine<'a> {
             received: file.size,
             verified: file.size,
             resumed_at: file.resumed_at,
-            seconds: (file.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.sent, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
+            already_there: file.already_there,
         }
     }
 }
@@ -119,12 +126,78 @@ impl SummaryLine {
     }
 }
 
+/// The totals of a dry run.
+#[derive(Debug, Serialize)]
+pub struct PlanSummaryLine {
+    summary: PlanCounts,
+}
+
+/// `moved` and `bytes` are what would be transferred, `files` and `total_bytes` all that the plan has.
+#[derive(Debug, Serialize)]
+struct PlanCounts {
+    dry_run: bool,
+    files: u64,
+    total_bytes: u64,
+    moved: u64,
+    bytes: u64,
+    same: u64,
+    kept: u64,
+    asked: u64,
+    failed: u64,
+    left_out: u64,
+}
+
+impl PlanSummaryLine {
+    /// For the totals.
+    #[must_use]
+    pub fn new(summary: &PlanSummary) -> Self {
+        let PlanSummary { total, moved, same, kept, asked, failed, left_out } = *summary;
+        let (files, total_bytes, bytes, moved) =
+            (total.files, total.bytes, moved.bytes, moved.files);
+        let dry_run = true;
+        Self {
+            summary: PlanCounts {
+                dry_run,
+                files,
+                total_bytes,
+                moved,
+                bytes,
+                same,
+                kept,
+                asked,
+                failed,
+                left_out,
+            },
+        }
+    }
+}
+
+/// An entry that a transfer leaves out.
+#[derive(Debug, Serialize)]
+pub struct LeftOutLine<'a> {
+    left_out: &'a str,
+    why: String,
+    /// Whether content is missing at the target, so that the transfer fails.
+    missing: bool,
+}
+
+impl<'a> LeftOutLine<'a> {
+    /// For an entry.
+    #[must_use]
+    pub fn new(entry: &'a LeftOutEntry) -> Self {
+        let LeftOutEntry { path, reason } = entry;
+        Self { left_out: path, why: reason.to_string(), missing: reason.misses_content() }
+    }
+}
+
 /// What a transfer would do with a file or folder.
 #[derive(Debug, Serialize)]
 pub struct PlannedLine<'a> {
     /// `new`, `resume`, `same`, `differs`, `differs_replaced`, `differs_both_kept`, `differs_kept`,
     /// `does_not_fit` or `blocked`.
     pub plan: &'a str,
+    /// What would be done: `create`, `resume`, `replace`, `keep_both`, `ask`, `skip`, `fail` or `none`.
+    pub action: &'a str,
     /// The source.
     pub path: &'a FilePath,
     /// Where it would be stored.
@@ -135,8 +208,33 @@ pub struct PlannedLine<'a> {
     pub size: u64,
     /// Offset in bytes at which the transfer would resume.
     pub resume_at: u64,
+    /// Where it would be stored, or is stored already, beside an existing file.
+    pub stored_as: Option<&'a str>,
     /// Why it is blocked.
     pub why: Option<&'a str>,
+}
+
+/// The server's reply to a message.
+#[derive(Debug, Serialize)]
+pub struct ReplyLine<'a> {
+    /// Its text.
+    pub reply: &'a str,
+}
+
+/// The address of the page in the browser.
+#[derive(Debug, Serialize)]
+pub struct LinkLine<'a> {
+    /// The link, with its code.
+    pub link: &'a str,
+}
+
+/// An unfinished transfer that `transfers --clean` has looked at.
+#[derive(Debug, Serialize)]
+pub struct CleanedLine<'a> {
+    /// The transfer, as people see it.
+    pub transfer: &'a str,
+    /// `forgotten` or `running`.
+    pub result: &'a str,
 }
 
 /// A removed path.
@@ -194,8 +292,12 @@ pub struct ForgottenServerLine<'a> {
 /// A client that is or was connected.
 #[derive(Debug, Serialize)]
 pub struct ClientLine<'a> {
-    #[serde(flatten)]
-    row: &'a ClientRow,
+    number: u64,
+    name: &'a ClientName,
+    start: Timestamp,
+    end: Option<Timestamp>,
+    /// Whether it takes messages and offers of other clients.
+    reachable: bool,
     /// `command` if it only runs or ran one command, else `session`.
     kind: &'a str,
 }
@@ -204,8 +306,15 @@ impl<'a> ClientLine<'a> {
     /// For a row of the server's list.
     #[must_use]
     pub fn new(row: &'a ClientRow) -> Self {
-        Self { row, kind: if row.one_shot { "command" } else { "session" } }
+        let ClientRow { number, ref name, start, end, reachable, one_shot } = *row;
+        let kind = if one_shot { "command" } else { "session" };
+        Self { number, name, start, end, reachable, kind }
     }
+}
+
+/// With three decimals.
+fn seconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// An object as JSON, without a line break. Characters that a terminal may interpret are written as `\u` escapes,
@@ -253,6 +362,7 @@ mod tests {
             seconds: 0.5,
             bytes_per_second: 2,
             limited_by: None,
+            already_there: false,
         };
         let text = line(&file);
         assert!(text.starts_with(r#"{"path":"näme\u202e\udb40\udc01.txt","size":1,"#), "{text}");

@@ -11,6 +11,7 @@ mod developer_log;
 mod example;
 pub mod human;
 pub mod json;
+mod json_mode;
 mod live_rows;
 pub mod plan;
 mod print_above;
@@ -19,6 +20,8 @@ mod rows;
 pub mod style;
 pub mod table;
 mod terminal_block;
+mod usage;
+mod verbosity;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -37,11 +40,13 @@ use crate::ui_mode::UiMode;
 use crate::unix::terminal_width;
 pub(crate) use ask::is_yes;
 pub use developer_log::{LOG_VARIABLE, start_developer_log};
+pub use json_mode::JsonMode;
 pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
 pub use progress::{PLAIN_LINE_INTERVAL, ProgressDisplay, ProgressSource};
 pub use rows::{PRINT_SIZE, RowWriter};
 use terminal_block::TerminalSize;
+pub use verbosity::Verbosity;
 pub use wrap::fill;
 
 /// The name of the other end in what limited a transfer.
@@ -64,9 +69,8 @@ pub struct Output {
 
 struct OutputInner {
     mode: UiMode,
-    quiet: bool,
-    /// Whether details of connections and transfers are printed.
-    verbose: bool,
+    verbosity: Verbosity,
+    json: JsonMode,
     progress: ProgressDisplay,
     /// Held while a text is printed; fair, so that texts are printed in order.
     print_lock: tokio::sync::Mutex<()>,
@@ -75,10 +79,11 @@ struct OutputInner {
 }
 
 impl Output {
-    /// Creates the output of a mode; `quiet` prints only data and errors, `verbose` also details.
+    /// Creates the output of a mode. With `json`, messages are objects.
     #[must_use]
-    pub fn new(mode: UiMode, quiet: bool, verbose: bool) -> Self {
-        let progress = if mode == UiMode::Prompt || quiet {
+    pub fn new(mode: UiMode, verbosity: Verbosity, json: JsonMode) -> Self {
+        let is_quiet = verbosity == Verbosity::Quiet;
+        let progress = if mode == UiMode::Prompt || is_quiet {
             ProgressDisplay::none()
         } else {
             ProgressDisplay::on_stderr()
@@ -86,7 +91,7 @@ impl Output {
         let print_lock = tokio::sync::Mutex::new(());
         let (print_above, confirm) = (Mutex::new(None), Mutex::new(None));
         let inner =
-            OutputInner { mode, quiet, verbose, progress, print_lock, print_above, confirm };
+            OutputInner { mode, verbosity, json, progress, print_lock, print_above, confirm };
         Self { inner: Arc::new(inner) }
     }
 
@@ -94,6 +99,12 @@ impl Output {
     #[must_use]
     pub fn mode(&self) -> UiMode {
         self.inner.mode
+    }
+
+    /// Whether messages are JSON objects. It may change from one piped command to the next.
+    #[must_use]
+    pub fn json(&self) -> &JsonMode {
+        &self.inner.json
     }
 
     /// The progress of running transfers.
@@ -130,9 +141,16 @@ impl Output {
         self.print(OutputStream::Data, text).await.map_err(Failure::output)
     }
 
-    /// Prints a message line, unless quiet.
+    /// Displays the progress of a transfer, except beside JSON objects.
+    pub fn show_progress(&self, source: ProgressSource) {
+        if !self.inner.json.is_on() {
+            self.inner.progress.add(source);
+        }
+    }
+
+    /// Prints a message line for people, unless quiet.
     pub async fn say(&self, line: impl Into<String>) {
-        if !self.inner.quiet {
+        if !self.is_quiet() && !self.inner.json.is_on() {
             self.print_message(self.wrapped(line.into())).await;
         }
     }
@@ -144,12 +162,26 @@ impl Output {
         }
     }
 
+    /// Prints what a script may have to know, too, unless quiet. `code` is its name in JSON.
+    pub async fn note(&self, code: &str, text: impl Into<String>) {
+        if !self.is_quiet() {
+            self.warn(code, text).await;
+        }
+    }
+
     /// Prints a notice, unless quiet.
     pub async fn notice(&self, notice: &Notice) {
+        if self.inner.json.is_on() {
+            if let Some(code) = json::messages::notice_code(notice) {
+                self.note(code, human::notice(notice)).await;
+            }
+            return;
+        }
+        let is_verbose = self.inner.verbosity == Verbosity::Verbose;
         let is_shown = match notice {
-            Notice::Connection(_) => self.inner.verbose,
+            Notice::Connection(_) => is_verbose,
             // For a person who waits, not for a log, and not twice.
-            Notice::Connecting { .. } => io::stderr().is_terminal() && !self.inner.verbose,
+            Notice::Connecting { .. } => io::stderr().is_terminal() && !is_verbose,
             _ => true,
         };
         if is_shown {
@@ -159,20 +191,28 @@ impl Output {
 
     /// Prints a detail if the person wants them.
     pub async fn detail(&self, line: impl FnOnce() -> String) {
-        if self.inner.verbose {
+        if self.inner.verbosity == Verbosity::Verbose {
             self.say(line()).await;
         }
     }
 
-    /// Prints a warning, also if quiet.
-    pub async fn warn(&self, text: impl Into<String>) {
-        self.print_message(self.wrapped(text.into())).await;
+    fn is_quiet(&self) -> bool {
+        self.inner.verbosity == Verbosity::Quiet
+    }
+
+    /// Prints a warning, also if quiet. `code` is its name in JSON.
+    pub async fn warn(&self, code: &str, text: impl Into<String>) {
+        let text = text.into();
+        let is_json = self.inner.json.is_on();
+        let text = if is_json { json::messages::warning(code, &text) } else { self.wrapped(text) };
+        self.print_message(text).await;
     }
 
     /// Prints a failure with its hint.
     pub async fn failure(&self, failure: &Failure) {
         if !failure.is_silent() {
-            self.print_message(self.wrapped(human::failure(failure))).await;
+            let is_json = self.inner.json.is_on();
+            self.print_message(failure_text(failure, is_json, self.message_width())).await;
         }
     }
 
@@ -273,15 +313,25 @@ impl OutputStream {
     }
 }
 
+/// A failure as a JSON object, or as lines of this width.
+fn failure_text(failure: &Failure, is_json: bool, width: Option<usize>) -> String {
+    if is_json {
+        json::messages::error(failure)
+    } else {
+        wrap::message(human::failure(failure), width)
+    }
+}
+
 /// Prints the failure that ends the program, without a runtime.
-pub fn report_final_failure(failure: &Failure) {
+pub fn report_final_failure(failure: &Failure, json: &JsonMode) {
     if failure.is_silent() {
         return;
     }
     // After a signal the terminal's cursor may still be behind a question or a prompt.
     let is_signal = matches!(failure, Failure::Interrupted(_) | Failure::Terminated(_));
-    let line_break = if is_signal && io::stderr().is_terminal() { "\n" } else { "" };
-    let lines = wrap::message(human::failure(failure), OutputStream::Messages.width());
+    let is_behind_text = is_signal && !json.is_on() && io::stderr().is_terminal();
+    let line_break = if is_behind_text { "\n" } else { "" };
+    let lines = failure_text(failure, json.is_on(), OutputStream::Messages.width());
     let lines = style::shown(lines, OutputStream::Messages.has_colours());
     let text = format!("{line_break}{lines}\n");
     let (sender, written) = mpsc::channel();
@@ -301,8 +351,11 @@ pub fn report_final_failure(failure: &Failure) {
 }
 
 /// Prints what is wrong with a command line. Escapes names in it, which a shell pattern may have put there.
-pub fn report_usage_error(error: &clap::Error) {
+pub fn report_usage_error(error: &clap::Error, json: &JsonMode) {
     let text = error.render().to_string();
+    if json.is_on() {
+        return report_final_failure(&usage::failure(&text), json);
+    }
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
     let stream = OutputStream::Messages;
     // Clap's colours cannot be told from those that a name brings along.

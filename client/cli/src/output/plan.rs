@@ -1,14 +1,14 @@
-//! Formats a dry-run plan: a row or a JSON object for each file, and for each folder to be made. Pure.
+//! Formats a dry-run plan: a row or a JSON object for each file, and for each folder to be made, and the totals. Pure.
 
 use quiver_client::journal::percent;
-use quiver_client::transfers::PlannedFile;
-use quiver_client::tree::{Decision, ItemKind, PlanItemState};
+use quiver_client::transfers::{PlanSummary, PlannedAction, PlannedFile};
+use quiver_client::tree::{ItemKind, PlanItemState};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::units;
 
 use super::json::{self, PlannedLine};
 
-/// `resume at 45 %      notes/a.txt (600.0 MB)`
+/// `differs, replace    notes/a.txt (600.0 MB)`
 #[must_use]
 pub fn row(planned: &PlannedFile) -> String {
     let target = display_safe(&planned.target);
@@ -16,16 +16,26 @@ pub fn row(planned: &PlannedFile) -> String {
         ItemKind::File { size, .. } => (size, ""),
         ItemKind::Folder { .. } => (0, "/"),
     };
-    let action = match action(planned) {
-        "resume" => format!("resume at {} %", percent(planned.resume_at, size)),
-        action => action.to_owned(),
+    let action = match planned.action() {
+        PlannedAction::Create => "new".to_owned(),
+        PlannedAction::Resume => format!("resume at {} %", percent(planned.resume_at, size)),
+        PlannedAction::Nothing => "same".to_owned(),
+        PlannedAction::Replace => "differs, replace".to_owned(),
+        PlannedAction::KeepBoth => "differs, keep both".to_owned(),
+        PlannedAction::Ask => "differs, ask".to_owned(),
+        PlannedAction::Skip => "differs, skip".to_owned(),
+        PlannedAction::Fail => "differs, fail".to_owned(),
+        PlannedAction::DoesNotFit => "does not fit".to_owned(),
+        PlannedAction::Blocked => "blocked".to_owned(),
     };
     let details = match (&planned.state, planned.kind) {
         (PlanItemState::Blocked(why), _) => format!(": {}", display_safe(why)),
         (_, ItemKind::File { size, .. }) => format!(" ({})", units::bytes(size)),
         (_, ItemKind::Folder { .. }) => String::new(),
     };
-    format!("{action:<18}  {target}{slash}{details}")
+    let copy = planned.copy.as_ref();
+    let copy = copy.map_or_else(String::new, |copy| format!(" as {}", display_safe(&copy.target)));
+    format!("{action:<18}  {target}{slash}{details}{copy}")
 }
 
 /// The same as a JSON object.
@@ -37,40 +47,61 @@ pub fn json_row(planned: &PlannedFile) -> String {
     };
     let why =
         if let PlanItemState::Blocked(why) = &planned.state { Some(why.as_str()) } else { None };
+    let (plan, action) = match planned.action() {
+        PlannedAction::Create => ("new", "create"),
+        PlannedAction::Resume => ("resume", "resume"),
+        PlannedAction::Nothing => ("same", "none"),
+        PlannedAction::Replace => ("differs_replaced", "replace"),
+        PlannedAction::KeepBoth => ("differs_both_kept", "keep_both"),
+        PlannedAction::Ask => ("differs", "ask"),
+        PlannedAction::Skip => ("differs_kept", "skip"),
+        PlannedAction::Fail => ("differs", "fail"),
+        PlannedAction::DoesNotFit => ("does_not_fit", "fail"),
+        PlannedAction::Blocked => ("blocked", "fail"),
+    };
     json::line(&PlannedLine {
-        plan: &action(planned).replace(", ", "_").replace(' ', "_"),
+        plan,
+        action,
         path: &planned.source,
         target: planned.target.clone(),
         kind,
         size,
         resume_at: planned.resume_at,
+        stored_as: planned.copy.as_ref().map(|copy| copy.target.as_str()),
         why,
     })
 }
 
-/// What the transfer would do.
-fn action(planned: &PlannedFile) -> &'static str {
-    match (&planned.state, planned.decision) {
-        (PlanItemState::Same, _) => "same",
-        (PlanItemState::Blocked(_), _) => "blocked",
-        (PlanItemState::SameSize | PlanItemState::Differs, None) => "differs",
-        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Skip)) => "differs, kept",
-        _ if planned.does_not_fit => "does not fit",
-        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Replace)) => {
-            "differs, replaced"
+/// `6 files, 54 B: 3 to transfer (27 B), 1 already there, 2 would fail`
+#[must_use]
+pub fn summary(summary: &PlanSummary) -> String {
+    let PlanSummary { total, moved, same, kept, asked, failed, left_out } = *summary;
+    let files = if total.files == 1 { "file" } else { "files" };
+    let mut text = format!("{} {files}, {}: ", total.files, units::bytes(total.bytes));
+    text += &match moved.files {
+        0 => "nothing to transfer".to_owned(),
+        count => format!("{count} to transfer ({})", units::bytes(moved.bytes)),
+    };
+    for (count, result) in [
+        (same, "already there"),
+        (kept, "left unchanged"),
+        (asked, "to be asked about"),
+        (failed, "would fail"),
+        (left_out, "left out"),
+    ] {
+        if count > 0 {
+            text += &format!(", {count} {result}");
         }
-        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
-            "differs, both kept"
-        }
-        (PlanItemState::New, _) => "new",
-        (PlanItemState::Partial(_), _) => "resume",
     }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
 
+    use quiver_client::transfers::PlannedCopy;
+    use quiver_client::tree::{Decision, ItemCount};
     use quiver_protocol::{FilePath, Timestamp};
 
     use super::*;
@@ -84,6 +115,8 @@ mod tests {
             kind: ItemKind::File { size: 100, modified },
             state,
             decision,
+            would_ask: false,
+            copy: None,
             does_not_fit: false,
             resume_at,
         }
@@ -96,9 +129,19 @@ mod tests {
         assert_eq!(shown(PlanItemState::New, None), format!("new                 {size}"));
         assert_eq!(shown(PlanItemState::Partial(45), None), format!("resume at 45 %      {size}"));
         assert_eq!(shown(PlanItemState::Same, None), format!("same                {size}"));
-        assert_eq!(shown(PlanItemState::Differs, None), format!("differs             {size}"));
-        let replaced = shown(PlanItemState::Differs, Some(Decision::Replace));
-        assert_eq!(replaced, format!("differs, replaced   {size}"));
+        let differs = |decision| shown(PlanItemState::Differs, Some(decision));
+        assert_eq!(differs(Decision::Replace), format!("differs, replace    {size}"));
+        assert_eq!(differs(Decision::Skip), format!("differs, skip       {size}"));
+        let undecided = planned(PlanItemState::Differs, None);
+        assert_eq!(row(&undecided), format!("differs, fail       {size}"));
+        let asked = PlannedFile { would_ask: true, ..undecided };
+        assert_eq!(row(&asked), format!("differs, ask        {size}"));
+        let copy = |is_stored| PlannedFile {
+            copy: Some(PlannedCopy { target: "notes/a (2)".to_owned(), is_stored }),
+            ..planned(PlanItemState::Differs, Some(Decision::KeepBoth))
+        };
+        assert_eq!(row(&copy(false)), format!("differs, keep both  {size} as notes/a (2)"));
+        assert_eq!(row(&copy(true)), format!("same                {size} as notes/a (2)"));
         let too_large = PlannedFile { does_not_fit: true, ..planned(PlanItemState::New, None) };
         assert_eq!(row(&too_large), format!("does not fit        {size}"));
         let blocked = shown(PlanItemState::Blocked("a folder has this name".to_owned()), None);
@@ -109,11 +152,26 @@ mod tests {
     fn json_rows_have_the_same_action_as_one_word() {
         let planned = PlannedFile {
             target: "local/notes/a".to_owned(),
+            copy: Some(PlannedCopy { target: "local/notes/a (2)".to_owned(), is_stored: false }),
             ..planned(PlanItemState::Differs, Some(Decision::KeepBoth))
         };
         assert_eq!(
             json_row(&planned),
-            r#"{"plan":"differs_both_kept","path":"notes/a","target":"local/notes/a","kind":"file","size":100,"resume_at":0,"why":null}"#
+            r#"{"plan":"differs_both_kept","action":"keep_both","path":"notes/a","target":"local/notes/a","kind":"file","size":100,"resume_at":0,"stored_as":"local/notes/a (2)","why":null}"#
         );
+    }
+
+    #[test]
+    fn totals_name_only_what_there_is() {
+        let one = ItemCount { files: 1, bytes: 1 };
+        let counts = PlanSummary { total: one, moved: one, ..PlanSummary::default() };
+        assert_eq!(summary(&counts), "1 file, 1 B: 1 to transfer (1 B)");
+        let total = ItemCount { files: 7, bytes: 2_500_000 };
+        let (same, kept, asked, failed, left_out) = (1, 1, 2, 3, 4);
+        let moved = ItemCount::default();
+        let counts = PlanSummary { total, moved, same, kept, asked, failed, left_out };
+        let expected = "7 files, 2.5 MB: nothing to transfer, 1 already there, 1 left unchanged, \
+                        2 to be asked about, 3 would fail, 4 left out";
+        assert_eq!(summary(&counts), expected);
     }
 }

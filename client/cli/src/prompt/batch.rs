@@ -16,11 +16,20 @@ use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 use crate::prompt_help;
 
+/// How piped commands run.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchOptions {
+    /// Stop at the first failure.
+    pub fail_fast: bool,
+    /// Each command has `--json`.
+    pub json: bool,
+}
+
 /// Reads and runs lines up to the end of input or `exit`; with `fail_fast`, up to the first failure.
 ///
 /// # Errors
 /// [`Failure`] if the client cannot connect or reconnect, or loses the connection during a command.
-pub async fn run_batch(interface: &mut Interface, fail_fast: bool) -> Result<Exit, Failure> {
+pub async fn run_batch(interface: &mut Interface, options: BatchOptions) -> Result<Exit, Failure> {
     interface.connect().await?;
     interface.output.say("Connected to the server successfully.").await;
     let mut lines = read_lines()?;
@@ -40,18 +49,24 @@ pub async fn run_batch(interface: &mut Interface, fail_fast: bool) -> Result<Exi
         let Some(line) = line else { break };
         let line = line.map_err(|source| Failure::system("cannot read", source))?;
         let number = line.number;
+        interface.output.json().set(options.json || names_json(&line));
         let result = match parse_input(line).await {
             Ok((_, ParsedLine::Exit)) => break,
-            Ok((text, parsed)) => {
+            Ok((text, mut parsed)) => {
+                let json = parsed.is_json(options.json);
+                interface.output.json().set(json);
                 if parsed.needs_connection() && !interface.client.is_connected() {
                     interface.connect().await.map_err(|failure| failure.at_line(number))?;
                     interface.output.say(CONNECTED_AGAIN).await;
                 }
-                run_line(interface, parsed).await.map_err(|failure| failure.in_line(&text))
+                run_line(interface, parsed, json).await.map_err(|failure| failure.in_line(&text))
             }
             Err(failure) => Err(failure),
         };
-        let Err(failure) = result else { continue };
+        let Err(failure) = result else {
+            interface.output.json().set(options.json);
+            continue;
+        };
         if failure.is_output_failure() {
             return Err(failure);
         }
@@ -60,10 +75,11 @@ pub async fn run_batch(interface: &mut Interface, fail_fast: bool) -> Result<Exi
             return Err(failure);
         }
         interface.output.failure(&failure).await;
+        interface.output.json().set(options.json);
         if exit == Exit::Done {
             exit = failure.exit();
         }
-        if fail_fast {
+        if options.fail_fast {
             break;
         }
     }
@@ -73,6 +89,11 @@ pub async fn run_batch(interface: &mut Interface, fail_fast: bool) -> Result<Exi
     Ok(exit)
 }
 
+/// Whether a line that may not be valid has the flag `--json`.
+fn names_json(line: &InputLine) -> bool {
+    line.text.as_ref().is_ok_and(|text| text.split_whitespace().any(|word| word == "--json"))
+}
+
 /// Parses a line. Also returns its text.
 async fn parse_input(line: InputLine) -> Result<(String, ParsedLine), Failure> {
     let text = line.text?;
@@ -80,7 +101,11 @@ async fn parse_input(line: InputLine) -> Result<(String, ParsedLine), Failure> {
     Ok((text, parsed))
 }
 
-async fn run_line(interface: &mut Interface, parsed: ParsedLine) -> Result<(), Failure> {
+async fn run_line(
+    interface: &mut Interface,
+    parsed: ParsedLine,
+    json: bool,
+) -> Result<(), Failure> {
     match parsed {
         ParsedLine::Blank | ParsedLine::Exit => Ok(()),
         ParsedLine::NearMiss(near) => Err(near.into_failure()),
@@ -89,7 +114,7 @@ async fn run_line(interface: &mut Interface, parsed: ParsedLine) -> Result<(), F
             interface.output.say(prompt_help::wrapped(width)).await;
             Ok(())
         }
-        ParsedLine::Message(text) => command::send_message(interface, &text).await,
+        ParsedLine::Message(text) => command::send_message(interface, &text, json).await,
         ParsedLine::Command(command) => command::run(interface, &command).await,
     }
 }

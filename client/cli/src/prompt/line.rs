@@ -74,6 +74,21 @@ impl ParsedLine {
         }
     }
 
+    /// Whether the line prints JSON objects: because of its flag, or because `all` lines do.
+    pub(super) fn is_json(&mut self, all: bool) -> bool {
+        let flag = match self {
+            Self::Command(command) => command.json_flag(),
+            _ => None,
+        };
+        match flag {
+            Some(flag) => {
+                *flag |= all;
+                *flag
+            }
+            None => all,
+        }
+    }
+
     /// Parses a line. Reads local folders if it has patterns for local files.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ mod terminal;
 mod typo;
 mod words;
 
-pub use batch::run_batch;
+pub use batch::{BatchOptions, run_batch};
 pub use terminal::run_terminal;
 
 use quiver_transfer::blocking;

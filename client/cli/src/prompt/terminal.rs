@@ -272,7 +272,9 @@ impl Prompt<'_> {
         let run = async {
             match (removal, &parsed) {
                 (Some(request), _) => request.execute(interface).await,
-                (None, ParsedLine::Message(text)) => command::send_message(interface, text).await,
+                (None, ParsedLine::Message(text)) => {
+                    command::send_message(interface, text, false).await
+                }
                 (None, ParsedLine::Command(command)) => command::run(interface, command).await,
                 (
                     None,

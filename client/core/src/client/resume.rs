@@ -269,13 +269,18 @@ impl Resumer<'_> {
 
     async fn download(
         &self,
-        download: Download,
+        mut download: Download,
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
         let guard = self.register(Direction::Get, session, named, download.targets());
         let reporter = guard.reporter.clone();
-        guard.run_in_group(download.run(session.clone(), reporter)).await
+        let work = async {
+            download.check_with_server(session, &reporter).await?;
+            download.run(session.clone(), reporter.clone()).await
+        };
+        // Boxed: this large future would nest too deeply in those of interfaces.
+        guard.run_in_group(Box::pin(work)).await
     }
 
     fn register(
@@ -302,7 +307,8 @@ impl Resumer<'_> {
             upload.check_with_server(session, &reporter).await?;
             upload.run(session.clone(), reporter.clone()).await
         };
-        guard.run_in_group(work).await
+        // Boxed: this large future would nest too deeply in those of interfaces.
+        guard.run_in_group(Box::pin(work)).await
     }
 
     /// Drops the files that have finished in the meantime.

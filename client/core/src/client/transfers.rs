@@ -15,6 +15,7 @@ use crate::peer_store::OfferNumber;
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::{DownloadRequest, UploadContent, UploadRequest};
+use crate::tasks::blocking;
 use crate::transfers::{
     OtherSide, ServedOffer, Transfer, TransferFile, TransferId, TransferState, TransferStatus,
 };
@@ -57,7 +58,7 @@ pub enum TransferEnd {
 }
 
 impl Client {
-    /// Checks a download as far as possible without the server; asks about local files that exist.
+    /// Checks a download as far as possible without the server.
     ///
     /// # Errors
     /// [`ClientError`]; nothing was sent to the server.
@@ -66,7 +67,7 @@ impl Client {
         request: DownloadRequest,
     ) -> Result<PreparedTransfer, ClientError> {
         let named = request.paths.clone();
-        let download = Download::prepare(request, &self.0.reporter).await?;
+        let download = blocking(move || Download::prepare(request)).await?;
         Ok(PreparedTransfer::with_server(Work::Download(download), named))
     }
 
@@ -85,8 +86,8 @@ impl Client {
         Ok(PreparedTransfer::with_server(Work::Upload(upload), named))
     }
 
-    /// Checks with the server whether this client may upload, and asks the user about files that exist on the server.
-    /// Needs a connection.
+    /// Checks with the server whether this client may upload, compares files that exist on both sides, and asks the user
+    /// about those that differ. Needs a connection.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -95,9 +96,13 @@ impl Client {
         prepared: &mut PreparedTransfer,
     ) -> Result<(), ClientError> {
         let session = self.session()?;
+        let reporter = &self.0.reporter;
+        // Boxed: these large futures would nest too deeply in those of interfaces.
         match &mut prepared.work {
-            Work::Download(_) => Ok(()),
-            Work::Upload(upload) => upload.check_with_server(&session, &self.0.reporter).await,
+            Work::Download(download) => {
+                Box::pin(download.check_with_server(&session, reporter)).await
+            }
+            Work::Upload(upload) => Box::pin(upload.check_with_server(&session, reporter)).await,
         }
     }
 
@@ -331,7 +336,7 @@ impl PreparedTransfer {
         Self { work: Work::Download(download), named, sender: Some(sender) }
     }
 
-    /// The reason why there is nothing to transfer, if so: all requested files exist and are kept.
+    /// The reason why there is nothing to transfer, if so: all requested files exist with other content and are kept.
     #[must_use]
     pub fn nothing_to_do(&self) -> Option<ClientError> {
         match &self.work {

@@ -99,8 +99,17 @@ impl DownloadContext {
         }
         let ReceivedFile { size, blake3, offset: resumed_at, limited_by, .. } = got;
         let path = item.shown.clone();
-        let file =
-            DownloadedFile { path, target, size, blake3, resumed_at, received, took, limited_by };
+        let file = DownloadedFile {
+            path,
+            target,
+            size,
+            blake3,
+            resumed_at,
+            received,
+            took,
+            limited_by,
+            already_there: false,
+        };
         self.shared.reporter.report(TransferEvent::Downloaded(Arc::new(file))).await;
     }
 

@@ -24,9 +24,12 @@ use crate::request::TransferOptions;
 use crate::shared_plan::SharedPlan;
 use crate::tasks::blocking;
 use crate::transfers::TransferState;
-use crate::tree::{FoundEntry, ItemCount, Pattern, PlanItem, PlanItemState, TargetFolder};
+use crate::tree::{
+    FoundEntry, ItemCount, LeftOut, LeftOutReason, Pattern, PlanItem, PlanItemState, TargetFolder,
+};
 use crate::tree_transfer::{
-    AddToPlan, Collector, EntryFilter, Executor, ListedEntries, SpaceLimits, journal_entry,
+    AddToPlan, Collector, EntryFilter, Executor, ListedEntries, Matches, SpaceLimits,
+    journal_entry, left_out_of,
 };
 use crate::typed_path;
 
@@ -90,8 +93,8 @@ impl OfferedTree {
 struct UnplannedFiles {
     /// Errors for patterns that match nothing on the server.
     missing: Vec<ClientError>,
-    /// Number of names that the server does not serve.
-    not_served: u64,
+    /// What the server does not serve.
+    left_out: LeftOut,
     /// Number of offered files and folders that the sender does not list, at the least.
     missing_offered: u64,
 }
@@ -146,18 +149,21 @@ impl TreeDownload {
     /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
     pub(crate) async fn run(self, context: DownloadContext) -> Result<(), ClientError> {
         let plan = SharedPlan::new().await?;
-        let UnplannedFiles { missing, not_served, missing_offered } =
+        let UnplannedFiles { missing, left_out, missing_offered } =
             self.build_plan(&context, &plan).await?;
         let files = plan.with(|plan| plan.count_files()).await?;
         // The sender may have offered any number.
         let missing_count =
             missing.len() + u32::try_from(missing_offered).unwrap_or(u32::MAX) as usize;
-        let file_count = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing_count);
+        let planned = usize::try_from(files.saturating_add(left_out.missing_count()));
+        let file_count = planned.unwrap_or(usize::MAX).saturating_add(missing_count);
         let mut outcomes =
             Outcomes::new(context.shared.reporter.clone(), file_count, NOT_DOWNLOADED);
+        let has_missing = !missing.is_empty();
         for error in missing {
             outcomes.add_failure(error).await;
         }
+        outcomes.add_left_out(&left_out).await;
         if let Some(offer) = self.offer.as_ref().filter(|_| missing_offered > 0) {
             let from = offer.from.clone();
             let (offered, found) = (offer.files, offer.files.saturating_sub(missing_offered));
@@ -167,7 +173,7 @@ impl TreeDownload {
             }
             outcomes.add_failures(error, missing_count).await;
         }
-        if files == 0 && outcomes.failed_count() > 0 {
+        if files == 0 && has_missing {
             return outcomes.result();
         }
         let Some(folder) = &self.folder else {
@@ -193,7 +199,7 @@ impl TreeDownload {
             let path = folder.typed().to_owned();
             ClientError::Target { path, source: io::Error::other(why) }
         };
-        executor.execute(&self.options, space, not_served, display_name, no_space).await?;
+        executor.execute(&self.options, space, &left_out, display_name, no_space).await?;
         if let Some(offer) = &self.offer {
             // Without the files that this person has decided to skip.
             let stored = plan.with(|plan| {
@@ -234,39 +240,50 @@ impl TreeDownload {
             retry_for: context.shared.retry_for,
             reporter: context.shared.reporter.clone(),
         };
-        let mut missing = Vec::new();
+        let (mut missing, mut left_out) = (Vec::new(), LeftOut::default());
         for (typed, pattern) in &self.patterns {
             let stored_as = self.stored_as.as_deref();
             let found = collector.add_matches(pattern, stored_as, self.options.recursive).await;
             let error = match found {
-                Ok(false) => no_match(typed, pattern),
-                Ok(true) => continue,
+                Ok(Matches { has_matched: true, left_out: unmatched }) => {
+                    left_out.append(unmatched);
+                    continue;
+                }
+                Ok(Matches { left_out: unmatched, .. }) => {
+                    let error = no_match(typed, pattern, &unmatched);
+                    // The error of a name says why that is left out.
+                    if pattern.may_match_many() {
+                        left_out.append(unmatched);
+                    }
+                    error
+                }
                 Err(error) if affects_all(&error) => return Err(error),
                 Err(error) => error,
             };
             missing.push(error);
         }
-        let (mut not_served, mut missing_offered) = (0, 0);
+        let mut missing_offered = 0;
         if let Some(offer) = &self.offer {
             let idle_timeout = offer.bytes.is_none().then_some(PIPE_TIMEOUT);
             let root = Collector { idle_timeout, ..collector.clone() };
             let listed = root.add_folder(offer.root.clone(), &mut OfferedNames).await;
             // Each name at the top was offered.
-            missing_offered = listed.map_err(|error| offer.list_error(error))?;
-            not_served += missing_offered;
+            let end = listed.map_err(|error| offer.list_error(error))?;
+            missing_offered = end.not_served;
+            left_out.append(left_out_of(&offer.root, end).of_offer());
         }
         if self.options.recursive {
             let listed = collector.add_contents().await;
-            not_served += match &self.offer {
-                Some(offer) => listed.map_err(|error| offer.list_error(error))?,
+            left_out.append(match &self.offer {
+                Some(offer) => listed.map_err(|error| offer.list_error(error))?.of_offer(),
                 None => listed?,
-            };
+            });
         }
         if let Some(offer) = &self.offer {
             let found = check_offer(offer, plan, &context.shared.reporter).await?;
             missing_offered = missing_offered.max(offer.files.saturating_sub(found.files));
         }
-        Ok(UnplannedFiles { missing, not_served, missing_offered })
+        Ok(UnplannedFiles { missing, left_out, missing_offered })
     }
 }
 
@@ -340,11 +357,19 @@ fn parse_pattern(typed: &str, recursive: bool) -> Result<Pattern, ClientError> {
     })
 }
 
-/// The error for typed text that matches nothing.
-fn no_match(typed: &str, pattern: &Pattern) -> ClientError {
-    let why = if pattern.may_match_many() { "nothing matches" } else { "no such file or folder" };
+/// The error for typed text that matches nothing that is served.
+fn no_match(typed: &str, pattern: &Pattern, left_out: &LeftOut) -> ClientError {
     let what = format!("cannot get {}", display_safe(typed));
-    ClientError::refused(what, Refusal::new(RefusalCode::NotFound, why))
+    if pattern.may_match_many() {
+        return ClientError::refused(what, Refusal::new(RefusalCode::NotFound, "nothing matches"));
+    }
+    // As a get of the name alone is refused.
+    let refusal = match left_out.named().first().map(|entry| &entry.reason) {
+        None => Refusal::new(RefusalCode::NotFound, "no such file or folder"),
+        Some(LeftOutReason::Unreadable(why)) => Refusal::new(RefusalCode::Forbidden, why.clone()),
+        Some(reason) => Refusal::new(RefusalCode::NotFound, reason.to_string()),
+    };
+    ClientError::refused(what, refusal)
 }
 
 async fn free_space(folder: &Arc<TargetFolder>) -> Result<u64, ClientError> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use quiver_protocol::RefusalCode;
+use quiver_protocol::{Refusal, RefusalCode};
 use quiver_transport::StreamError;
 use serde::{Serialize, Serializer};
 
@@ -134,7 +134,12 @@ impl ClientError {
             Self::Target { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
                 ErrorCode::Other
             }
-            Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Self::Source { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 ErrorCode::NotFound
             }
             Self::Target { .. } | Self::Source { .. } => ErrorCode::LocalDisk,
@@ -164,14 +169,33 @@ impl ClientError {
                 }
             },
             Self::ReadOnly { .. }
-            | Self::Exists(_)
             | Self::FolderExists { .. }
+            | Self::Exists(_)
             | Self::System { .. } => ErrorCode::Other,
             Self::Output(error) => output_code(error),
             Self::SomeFailed { code, .. } if code.concerns_all_items() => *code,
             Self::SomeFailed { .. } => ErrorCode::Partial,
             Self::Resumable { error, .. } => error.code(),
             Self::Interrupted => ErrorCode::Interrupted,
+        }
+    }
+
+    /// The server's refusal, if that is the error.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        let stream = match self {
+            Self::Refused { refusal, .. } | Self::ServerFolder { refusal, .. } => {
+                return Some(refusal);
+            }
+            Self::Stream { source, .. }
+            | Self::Get { source: GetError::Stream(source), .. }
+            | Self::Put { source: PutError::Stream(source), .. } => source,
+            Self::Resumable { error, .. } => return error.refusal(),
+            _ => return None,
+        };
+        match stream {
+            StreamError::Refused(refusal) => Some(refusal),
+            _ => None,
         }
     }
 

@@ -85,10 +85,11 @@ impl Failures {
     }
 }
 
-/// The code of several failures: their common code if `all` items failed with it.
+/// The code of several failures: their common code if `all` items failed with it. What is left out of a folder is
+/// [`ErrorCode::Partial`] in any case.
 fn combined(codes: &[ErrorCode], all: bool) -> ErrorCode {
     match codes {
-        _ if !all => ErrorCode::Partial,
+        _ if !all || codes.contains(&ErrorCode::Partial) => ErrorCode::Partial,
         [first, rest @ ..] if rest.iter().all(|code| code == first) => *first,
         _ => ErrorCode::Other,
     }
@@ -104,6 +105,7 @@ mod tests {
         assert_eq!(combined(&[NotFound], false), Partial);
         assert_eq!(combined(&[NotFound, NotFound], true), NotFound);
         assert_eq!(combined(&[NotFound, LocalDisk], true), Other);
+        assert_eq!(combined(&[NotFound, Partial], true), Partial);
     }
 
     #[test]

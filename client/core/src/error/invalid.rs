@@ -39,6 +39,9 @@ pub enum InvalidRequest {
     /// A new name was given for several files.
     #[error("--as names one file, and there are several")]
     NameForSeveral,
+    /// A new name was given for the root folder of this machine.
+    #[error("--as cannot name the contents of the root folder")]
+    NameForRoot,
     /// A path was given as the new name.
     #[error("{} is a path where a name is expected", display_safe(.0))]
     PathForName(String),
@@ -51,9 +54,6 @@ pub enum InvalidRequest {
     /// The name of a local file or folder at the root of a plan is not UTF-8.
     #[error("cannot put {}: its name is not UTF-8", display_safe(&.0.to_string_lossy()))]
     RootNotUtf8(PathBuf),
-    /// The name of a file in a local folder is not UTF-8.
-    #[error("cannot put {}: its name is not UTF-8", display_safe(&.0.to_string_lossy()))]
-    EntryNotUtf8(PathBuf),
     /// A running transfer has the same target.
     #[error("{} is already being transferred", display_safe(&.0.to_string_lossy()))]
     AlreadyRunning(PathBuf),

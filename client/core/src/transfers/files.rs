@@ -95,6 +95,16 @@ impl TransferFiles {
         number
     }
 
+    /// Adds a named file whose target is the same already.
+    pub(crate) fn add_same(&self, source: FilePath, target: String, size: u64) {
+        let number = self.add(source, target);
+        let mut state = self.0.lock();
+        state.done.insert(number);
+        if let Some(file) = state.named.last_mut() {
+            (file.size, file.state) = (Some(size), FileState::Same);
+        }
+    }
+
     /// Sets the plan that has the files.
     pub(crate) fn set_plan(&self, plan: SharedPlan) {
         self.0.lock().plan = Some(plan);

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quiver_protocol::{ClientName, ContentHash, FilePath, Timestamp};
+use quiver_protocol::{ClientName, ContentHash, ContentPrefix, FilePath, Timestamp};
 use quiver_transfer::TransferBottleneck;
 
-use super::TransferId;
+use super::{PlanSummary, PlannedFile, TransferId};
 use crate::address::ServerAddress;
 use crate::error::ClientError;
 use crate::journal::Direction;
 use crate::peer_store::OfferNumber;
 use crate::throughput::Throughput;
-use crate::tree::{Decision, ItemKind, PlanItemState};
+use crate::tree::LeftOut;
 
 /// The state of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,16 +130,18 @@ pub struct ServedOffer {
 pub enum TransferEvent {
     /// The state has changed.
     State(TransferState),
-    /// A file was downloaded and verified.
+    /// A file was downloaded and verified, or is already there.
     Downloaded(Arc<DownloadedFile>),
-    /// A file was uploaded and verified.
+    /// A file was uploaded and verified, or is already there.
     Uploaded(Arc<UploadedFile>),
     /// One of several files failed.
     FileFailed(Arc<ClientError>),
+    /// What the transfer leaves out: links, devices, and what cannot be read. Once, if there is any.
+    LeftOut(Arc<LeftOut>),
     /// A dry run reports a file or folder.
     Planned(Arc<PlannedFile>),
-    /// A dry run has reported all items.
-    PlanShown,
+    /// A dry run has reported all items: the totals.
+    PlanShown(PlanSummary),
     /// A tree transfer has ended.
     Summary(TransferSummary),
     /// The throughput over all files.
@@ -165,6 +167,8 @@ pub struct DownloadedFile {
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
+    /// Whether the same content was there before this run, so that nothing was transferred.
+    pub already_there: bool,
 }
 
 /// An uploaded file.
@@ -186,25 +190,44 @@ pub struct UploadedFile {
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
+    /// Whether the same content was there before this run, so that nothing was transferred.
+    pub already_there: bool,
 }
 
-/// A file or folder of a dry run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedFile {
-    /// Its path at the source.
-    pub source: FilePath,
-    /// Its target as shown to users.
-    pub target: String,
-    /// Whether it is a file or a folder.
-    pub kind: ItemKind,
-    /// How it compares to the target.
-    pub state: PlanItemState,
-    /// What to do with a file that differs.
-    pub decision: Option<Decision>,
-    /// Whether it does not fit into the free space.
-    pub does_not_fit: bool,
-    /// Bytes of the partial file that can be resumed.
-    pub resume_at: u64,
+impl DownloadedFile {
+    /// A file whose content is already at its target.
+    pub(crate) fn already_there(path: FilePath, target: PathBuf, content: ContentPrefix) -> Self {
+        let ContentPrefix { size, blake3 } = content;
+        Self {
+            path,
+            target: Some(target),
+            size,
+            blake3,
+            resumed_at: size,
+            received: 0,
+            took: Duration::ZERO,
+            limited_by: None,
+            already_there: true,
+        }
+    }
+}
+
+impl UploadedFile {
+    /// A file whose content the server has already.
+    pub(crate) fn already_there(path: FilePath, source: String, content: ContentPrefix) -> Self {
+        let ContentPrefix { size, blake3 } = content;
+        Self {
+            path,
+            source,
+            size,
+            blake3,
+            sent: 0,
+            resumed_at: size,
+            took: Duration::ZERO,
+            limited_by: None,
+            already_there: true,
+        }
+    }
 }
 
 /// The outcome of a tree transfer.
@@ -220,7 +243,7 @@ pub struct TransferSummary {
     pub kept: u64,
     /// Files that failed. Each was reported.
     pub failed: u64,
-    /// Skipped entries: links, devices and the like, and names that the server does not serve.
+    /// Entries that were left out: links, devices and the like, and what cannot be read or named.
     pub left_out: u64,
     /// Time from the finished plan to the end.
     pub took: Duration,

@@ -81,7 +81,7 @@ fn reopen_for_sync(folder: Dir) -> Dir {
 
 /// Opens a regular file for reading. Never follows a link, and never waits for the other end of a
 /// pipe.
-pub(super) fn open_regular(folder: &Dir, name: &str) -> io::Result<std::fs::File> {
+pub(crate) fn open_regular(folder: &Dir, name: &str) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(unix::SAFE_OPEN_FLAGS);
     let file = folder.open_with(name, &options)?.into_std();

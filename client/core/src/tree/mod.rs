@@ -5,14 +5,17 @@
 //! deleted when the process ends in any way.
 
 mod confined_folder;
+mod left_out;
 mod pattern;
 mod plan;
 mod source_root;
 mod target_folder;
 
+pub(crate) use confined_folder::open_regular;
+pub use left_out::{LeftOut, LeftOutEntry, LeftOutReason};
 pub use pattern::Pattern;
 pub use plan::{
     Decision, FoundEntry, ItemCount, ItemKind, Plan, PlanError, PlanItem, PlanItemState,
 };
-pub use source_root::{SkipReason, Skipped, SourceRoot};
+pub use source_root::{Skipped, SourceRoot};
 pub use target_folder::{TargetFolder, copy_name};

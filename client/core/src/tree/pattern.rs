@@ -105,6 +105,13 @@ impl Pattern {
         self.rest.len()
     }
 
+    /// Whether the part at index `at` is the last one, and matches every name.
+    #[must_use]
+    pub fn matches_every_name(&self, at: usize) -> bool {
+        let is_star = |part: &PatternPart| matches!(part, PatternPart::Name { literal, matcher: Some(_) } if literal == "*");
+        at + 1 == self.rest.len() && self.rest.last().is_some_and(is_star)
+    }
+
     /// Matches a name against the part at index `at`. Returns the index of the next part for each
     /// possible match; [`part_count`](Self::part_count) means that the name matches the whole
     /// pattern.

@@ -5,7 +5,7 @@ mod rows;
 
 use std::path::Path;
 
-use quiver_protocol::{FilePath, Timestamp};
+use quiver_protocol::{ContentHash, FilePath, Timestamp};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -75,6 +75,8 @@ pub struct PlanItem {
     pub state: PlanItemState,
     /// What to do with a file that differs; `None` if undecided.
     pub decision: Option<Decision>,
+    /// The hash of a file that is the same, if it was compared by its content.
+    pub blake3: Option<ContentHash>,
 }
 
 /// How an item compares to what exists at its target.
@@ -113,6 +115,15 @@ pub struct ItemCount {
     pub files: u64,
     /// Bytes of all files.
     pub bytes: u64,
+}
+
+impl ItemCount {
+    /// Counts a file of this size.
+    pub(crate) fn add(&mut self, size: u64) {
+        self.files += 1;
+        // A server may report any size.
+        self.bytes = self.bytes.saturating_add(size);
+    }
 }
 
 /// Why a plan cannot be made.
@@ -238,6 +249,15 @@ impl Plan {
         rows::select_page(&self.database, "where number > ?1 order by number", number, PAGE_SIZE)
     }
 
+    /// Returns a page of items whose targets are after this one, in the byte order of their targets. The first
+    /// page follows the empty text.
+    ///
+    /// # Errors
+    /// [`PlanError::Database`].
+    pub fn targets_after(&self, target: &str) -> Result<Vec<PlanItem>, PlanError> {
+        rows::select_page(&self.database, "where target > ?1 order by target", target, PAGE_SIZE)
+    }
+
     /// Like [`items_after`](Self::items_after), for items whose state is of the same variant.
     ///
     /// # Errors
@@ -270,6 +290,17 @@ impl Plan {
         let (state, offset, why) = rows::state_columns(state);
         let sql = "update items set state = ?2, offset = ?3, why = ?4 where number = ?1";
         self.database.prepare_cached(sql)?.execute(params![number, state, offset, why])?;
+        Ok(())
+    }
+
+    /// Sets the state of a file that has the same content, with this hash.
+    ///
+    /// # Errors
+    /// [`PlanError::Database`].
+    pub fn set_same(&self, number: i64, blake3: ContentHash) -> Result<(), PlanError> {
+        let (same, _, _) = rows::state_columns(&PlanItemState::Same);
+        let sql = "update items set state = ?2, blake3 = ?3 where number = ?1";
+        self.database.prepare_cached(sql)?.execute(params![number, same, blake3.0])?;
         Ok(())
     }
 

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
-use quiver_transfer::file_system::{FileStat, stat};
+use quiver_transfer::file_system::{FileStat, is_readable, stat};
 use quiver_transfer::{SMALL, is_partial_name};
+use rustix::io::Errno;
 
 use super::confined_folder::{self, ConfinedFolder};
+use super::left_out::LeftOutReason;
 use super::plan::{FoundEntry, ItemKind};
 use crate::unix;
 
@@ -28,20 +29,7 @@ pub struct Skipped {
     /// Its path as shown to users.
     pub path: PathBuf,
     /// Why it is skipped.
-    pub reason: SkipReason,
-}
-
-/// Why an entry is skipped.
-#[derive(Debug)]
-pub enum SkipReason {
-    /// It is neither a file nor a folder, or a partial file. The text says what it is, with its article.
-    Kind(&'static str),
-    /// The server does not accept its name.
-    Name(BadPath),
-    /// Its name is not UTF-8.
-    NotUtf8,
-    /// It cannot be read.
-    Unreadable(io::Error),
+    pub reason: LeftOutReason,
 }
 
 impl SourceRoot {
@@ -95,8 +83,10 @@ impl SourceRoot {
     ) -> Result<(), E> {
         let path = FilePath::parse(source.as_str());
         let path = path.map_or_else(|_| self.typed.clone(), |path| self.display_path(&path));
-        let unreadable =
-            |error| Skipped { path: path.clone(), reason: SkipReason::Unreadable(error) };
+        let unreadable = |error: io::Error| Skipped {
+            path: path.clone(),
+            reason: LeftOutReason::unreadable(&error),
+        };
         let folder = self.folder.open_folder(source.as_str()).map_err(unreadable)?;
         for entry in folder.entries().map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
@@ -104,29 +94,34 @@ impl SourceRoot {
             let skipped = |reason| Skipped { path: path.join(&name), reason };
             // Of an unfinished transfer; the server takes no file of such a name.
             if name.to_str().is_some_and(is_partial_name) {
-                each(Err(skipped(SkipReason::Kind("a partial file"))))?;
+                each(Err(skipped(LeftOutReason::Kind("a partial file"))))?;
                 continue;
             }
             let kind = match stat(&folder, &name).map(|found| kind(&found)) {
                 Ok(Ok(kind)) => kind,
                 Ok(Err(is)) => {
-                    each(Err(skipped(SkipReason::Kind(is))))?;
+                    each(Err(skipped(LeftOutReason::Kind(is))))?;
                     continue;
                 }
                 // It was removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    each(Err(skipped(SkipReason::Unreadable(error))))?;
+                    each(Err(skipped(LeftOutReason::unreadable(&error))))?;
                     continue;
                 }
             };
             let Some(text) = name.to_str() else {
-                each(Err(skipped(SkipReason::NotUtf8)))?;
+                each(Err(skipped(LeftOutReason::NotUtf8)))?;
                 continue;
             };
+            if !is_readable(&folder, text, matches!(kind, ItemKind::Folder { .. })) {
+                let denied = io::Error::from(Errno::ACCESS);
+                each(Err(skipped(LeftOutReason::unreadable(&denied))))?;
+                continue;
+            }
             each(match (source.join(text), target.join(text)) {
                 (Ok(source), Ok(target)) => Ok(FoundEntry { source_root, source, target, kind }),
-                (Err(rule), _) | (_, Err(rule)) => Err(skipped(SkipReason::Name(rule))),
+                (Err(rule), _) | (_, Err(rule)) => Err(skipped(LeftOutReason::Name(rule))),
             })?;
         }
         Ok(())
@@ -161,8 +156,12 @@ fn kind(found: &FileStat) -> Result<ItemKind, &'static str> {
         Ok(ItemKind::Folder { modified })
     } else if found.is_symlink() {
         Err("a symbolic link")
+    } else if found.is_pipe() {
+        Err("a pipe")
+    } else if found.is_socket() {
+        Err("a socket")
     } else {
-        Err("neither a file nor a folder")
+        Err("a device")
     }
 }
 
@@ -171,6 +170,8 @@ mod tests {
     use std::ffi::OsStr;
     use std::fs;
     use std::os::unix::ffi::OsStrExt as _;
+
+    use quiver_protocol::path::BadPath;
 
     use super::*;
 
@@ -205,9 +206,9 @@ mod tests {
         let is = |name: &str| {
             skipped.iter().find(|skipped| skipped.path == at(name)).map(|skipped| &skipped.reason)
         };
-        assert!(matches!(is("link"), Some(SkipReason::Kind("a symbolic link"))));
-        assert!(matches!(is("aux"), Some(SkipReason::Name(BadPath::ReservedName))));
-        assert!(matches!(is("socket"), Some(SkipReason::Kind(_))));
+        assert!(matches!(is("link"), Some(LeftOutReason::Kind("a symbolic link"))));
+        assert!(matches!(is("aux"), Some(LeftOutReason::Name(BadPath::ReservedName))));
+        assert!(matches!(is("socket"), Some(LeftOutReason::Kind("a socket"))));
         let path = |text: &str| FilePath::parse(text).unwrap();
         assert!(source_root.open_file(&path("notes/a")).is_ok());
         assert!(source_root.open_file(&path("notes/link")).is_err());

@@ -9,23 +9,24 @@ use std::time::Duration;
 
 use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, FolderPath, ListEnd, RefusalCode};
+use quiver_protocol::{FolderPath, ListEnd};
 use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
+use super::entry_filter::{EntryFilter, WholeFolder};
+use super::existence::exists_on_server;
+use super::not_served::left_out_of;
+use super::pattern_filter::{Matches, PatternFilter};
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, ListItem};
 use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
 use crate::reporter::Reporter;
 use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
-use crate::tree::{FoundEntry, ItemKind, Pattern, Plan, PlanError};
+use crate::tree::{FoundEntry, ItemKind, LeftOut, Pattern, Plan, PlanError};
 
 /// Entries added to the plan in one call.
 const PLAN_BATCH: usize = 512;
-
-/// Limit of the folders that a pattern with `**` may search.
-const MAX_SEARCHED_FOLDERS: usize = 100_000;
 
 /// Adds an entry of the server to the plan. Blocks.
 pub(crate) type AddToPlan =
@@ -75,27 +76,10 @@ impl ListedEntries {
     }
 }
 
-/// A folder to search for a pattern, and the indexes of the parts that its entries may match.
-struct PatternSearch {
-    folder: FolderPath,
-    positions: Vec<usize>,
-}
-
-/// Selects entries of a list.
-pub(crate) trait EntryFilter {
-    /// Returns the target of an entry, or `None` to ignore it.
-    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath>;
-
-    /// Whether it holds more folders than its limit.
-    fn is_full(&self) -> bool {
-        false
-    }
-}
-
 impl Collector {
     /// Adds every match of `pattern` to the plan under its own name or `stored_as`; folders only with `recursive`.
     /// A name that is spelled like a part of the pattern is preferred to others that match it.
-    /// Returns whether anything matched.
+    /// Returns whether anything matched, and what was left out that would have matched.
     ///
     /// Memory grows with the depth of the tree and the number of folders that a `**` searches, not
     /// with the number of files.
@@ -104,62 +88,26 @@ impl Collector {
         pattern: &Pattern,
         stored_as: Option<&str>,
         recursive: bool,
-    ) -> Result<bool, ClientError> {
+    ) -> Result<Matches, ClientError> {
         let mut pattern = pattern.clone();
         while let Some(path) = pattern.literal_path() {
-            if !self.exists(path).await? {
+            let Self { session, reporter, retry_for, idle_timeout, .. } = self;
+            if !exists_on_server(session, reporter, *retry_for, *idle_timeout, path).await? {
                 break;
             }
             pattern = pattern.take_literally();
         }
-        let base = pattern.base().clone();
-        let mut filter = PatternFilter {
-            pattern: &pattern,
-            stored_as,
-            recursive,
-            positions: Vec::new(),
-            has_matched: false,
-            subfolders: Vec::new(),
-            max_subfolders: 0,
-        };
-        let mut searches = vec![PatternSearch { folder: base, positions: vec![0] }];
-        while let Some(search) = searches.pop() {
-            filter.positions = search.positions;
-            filter.max_subfolders = MAX_SEARCHED_FOLDERS.saturating_sub(searches.len());
-            self.add_folder(search.folder, &mut filter).await?;
-            searches.append(&mut filter.subfolders);
+        let mut filter = PatternFilter::new(&pattern, stored_as, recursive);
+        while let Some(folder) = filter.next_folder() {
+            let end = self.add_folder(folder.clone(), &mut filter).await?;
+            filter.leave_out(&folder, end);
         }
-        Ok(filter.has_matched)
+        Ok(filter.into_matches())
     }
 
-    /// Whether there is a file or folder of this path.
-    async fn exists(&self, path: FilePath) -> Result<bool, ClientError> {
-        let what = || format!("cannot look for {}", display_safe(path.as_str()));
-        let folder = FolderPath::from(path.clone());
-        let look = |handle: SessionHandle| {
-            let folder = folder.clone();
-            async move {
-                let timeout = self.idle_timeout.unwrap_or(handle.timeout);
-                let listed = match exchange::list(&handle.connection, folder, timeout).await {
-                    Ok(mut entries) => entries.next().await.map(drop),
-                    Err(error) => Err(error),
-                };
-                match listed {
-                    Ok(()) => Ok(true),
-                    Err(StreamError::Refused(refusal)) => {
-                        Ok(refusal.code == RefusalCode::NotAFolder)
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-        };
-        self.session.retry(self.retry_for, &self.reporter, what, look).await
-    }
-
-    /// Adds the contents of the plan's folders, recursively. Returns the number of names that the
-    /// server does not serve.
-    pub(crate) async fn add_contents(&self) -> Result<u64, ClientError> {
-        let (mut number, mut not_served) = (0, 0);
+    /// Adds the contents of the plan's folders, recursively. Returns what the server does not serve.
+    pub(crate) async fn add_contents(&self) -> Result<LeftOut, ClientError> {
+        let (mut number, mut left_out) = (0, LeftOut::default());
         let mut running = JoinSet::new();
         loop {
             // A running list may add folders.
@@ -170,21 +118,23 @@ impl Collector {
                 let this = self.clone();
                 running.spawn(async move {
                     let mut filter = WholeFolder(FolderPath::from(folder.found.target));
-                    this.add_folder(FolderPath::from(folder.found.source), &mut filter).await
+                    let source = FolderPath::from(folder.found.source);
+                    let end = this.add_folder(source.clone(), &mut filter).await?;
+                    Ok(left_out_of(&source, end))
                 });
             }
-            let Some(done) = running.join_next().await else { return Ok(not_served) };
-            not_served += joined(done)??;
+            let Some(done) = running.join_next().await else { return Ok(left_out) };
+            left_out.append(joined(done)??);
         }
     }
 
     /// Adds the entries of one folder that pass the filter, over as many connections as it takes.
-    /// Returns the number of names that the server does not serve.
+    /// Returns the end of the list.
     pub(crate) async fn add_folder(
         &self,
         folder: FolderPath,
         filter: &mut (impl EntryFilter + Send),
-    ) -> Result<u64, ClientError> {
+    ) -> Result<ListEnd, ClientError> {
         let mut deadline = RetryDeadline::new(self.retry_for);
         let what = || match folder.as_str() {
             "" => "cannot list the files".to_owned(),
@@ -193,7 +143,7 @@ impl Collector {
         loop {
             let handle = self.session.handle();
             let error = match self.list_once(&handle, &folder, filter, &mut deadline).await? {
-                Ok(end) => return Ok(end.not_served),
+                Ok(end) => return Ok(end),
                 Err(error) => error,
             };
             // Entries that are in the plan already are not added again.
@@ -253,55 +203,6 @@ impl Collector {
         self.plan
             .with(move |plan| batch.into_iter().try_for_each(|found| add_to_plan(plan, found)))
             .await
-    }
-}
-
-/// Selects the entries that match a pattern.
-struct PatternFilter<'a> {
-    pattern: &'a Pattern,
-    stored_as: Option<&'a str>,
-    recursive: bool,
-    positions: Vec<usize>,
-    has_matched: bool,
-    /// Folders whose contents may match, and the limit of their number.
-    subfolders: Vec<PatternSearch>,
-    max_subfolders: usize,
-}
-
-impl EntryFilter for PatternFilter<'_> {
-    fn is_full(&self) -> bool {
-        self.subfolders.len() > self.max_subfolders
-    }
-
-    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
-        let name = entry.path.file_name();
-        let part_count = self.pattern.part_count();
-        let mut positions: Vec<usize> =
-            self.positions.iter().flat_map(|&at| self.pattern.advance(at, name)).collect();
-        positions.sort_unstable();
-        positions.dedup();
-        let matches = positions.last() == Some(&part_count);
-        positions.retain(|&at| at < part_count);
-        if entry.kind == EntryKind::Folder && !positions.is_empty() {
-            self.subfolders
-                .push(PatternSearch { folder: FolderPath::from(entry.path.clone()), positions });
-        }
-        if !matches || (entry.kind == EntryKind::Folder && !self.recursive) {
-            return None;
-        }
-        self.has_matched = true;
-        // A single component of a path is a valid path.
-        FilePath::parse(self.stored_as.unwrap_or(name)).ok()
-    }
-}
-
-/// Selects all entries of a folder. The value is the target folder.
-pub(crate) struct WholeFolder(pub(crate) FolderPath);
-
-impl EntryFilter for WholeFolder {
-    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
-        // A path valid in the server's folder is valid in a target folder whose path is not longer.
-        self.0.join(entry.path.file_name()).ok()
     }
 }
 

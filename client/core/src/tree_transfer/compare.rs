@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io;
 
-use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
+use quiver_protocol::{ContentPrefix, FilePath};
 use quiver_transfer::DiskPool;
 use quiver_transfer::Source;
 use tokio::task::JoinSet;
@@ -40,52 +40,54 @@ pub(crate) async fn compare_same_size<T: TransferOperations>(
             {
                 let (operations, disk_pool) = (operations.clone(), disk_pool.clone());
                 running.spawn(async move {
-                    let state = match is_same(&operations, &disk_pool, &item).await {
-                        Ok(true) => PlanItemState::Same,
-                        Ok(false) => PlanItemState::Differs,
-                        Err(failure) if affects_all(&failure) => return Err(failure),
+                    match compare_item(&operations, &disk_pool, &item).await {
+                        Ok(same) => Ok((item.number, same)),
+                        Err(failure) if affects_all(&failure) => Err(failure),
                         // A file that cannot be read, or was removed, is reported when it is to be
                         // transferred.
-                        Err(_) => PlanItemState::Differs,
-                    };
-                    Ok((item.number, state))
+                        Err(_) => Ok((item.number, None)),
+                    }
                 });
             }
             let Some(done) = running.join_next().await else { break };
             found.push(joined(done)??);
         }
         plan.with(move |plan| {
-            found.iter().try_for_each(|(number, state)| plan.set_state(*number, state))
+            found.iter().try_for_each(|(number, same)| match same {
+                Some(content) => plan.set_same(*number, content.blake3),
+                None => plan.set_state(*number, &PlanItemState::Differs),
+            })
         })
         .await?;
     }
 }
 
-async fn is_same<T: TransferOperations>(
+async fn compare_item<T: TransferOperations>(
     operations: &T,
     disk_pool: &DiskPool,
     item: &PlanItem,
-) -> Result<bool, ClientError> {
+) -> Result<Option<ContentPrefix>, ClientError> {
     let (reader, file) = (operations.clone(), item.clone());
     let open = move || reader.open_local(&file);
-    has_server_content(operations.context(), disk_pool, operations.server_path(item), open).await
+    compare_content(operations.context(), disk_pool, operations.server_path(item), open).await
 }
 
-/// Whether a local file has the content of the server's file.
+/// Compares a local file with the server's file. Returns the size and the hash if both have the
+/// same content.
 ///
 /// # Errors
 /// [`ClientError`] if either file cannot be read.
-pub(crate) async fn has_server_content(
+pub(crate) async fn compare_content(
     context: &TransferContext,
     disk_pool: &DiskPool,
     path: &FilePath,
     open: impl FnOnce() -> io::Result<File> + Send + 'static,
-) -> Result<bool, ClientError> {
+) -> Result<Option<ContentPrefix>, ClientError> {
     let what = || format!("cannot compare {}", display_safe(path.as_str()));
     let failed = |source| ClientError::System { what: "cannot compare a file", source };
     let source = disk_pool.run(move || Source::new(open()?)?.load()).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(failed)?;
-    let Some(whole) = source.hash_all().await.map_err(failed)? else { return Ok(false) };
+    let Some(whole) = source.hash_all().await.map_err(failed)? else { return Ok(None) };
     let length = whole.length();
     let whole = &whole;
     let compare = |handle: SessionHandle| async move {
@@ -100,10 +102,10 @@ pub(crate) async fn has_server_content(
             content.verify_existing(whole.clone()).await.map(|_| true)
         };
         match same.await {
-            Ok(same) => Ok(same),
+            Ok(is_same) => Ok(is_same.then(|| whole.prefix())),
             Err(GetError::Stream(error)) => Err(error),
             // The server sent something else than it announced.
-            Err(_) => Ok(false),
+            Err(_) => Ok(None),
         }
     };
     context.session.retry(context.retry_for, &context.reporter, what, compare).await

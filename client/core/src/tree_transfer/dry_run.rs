@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use quiver_protocol::units;
 
+use super::TransferOperations;
 use crate::error::ClientError;
+use crate::outcomes::affects_all;
 use crate::reporter::Reporter;
 use crate::shared_plan::SharedPlan;
-use crate::transfers::{PlannedFile, TransferEvent};
+use crate::transfers::{PlanSummary, PlannedAction, PlannedCopy, PlannedFile, TransferEvent};
 use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
 /// Limits of the target's storage, in bytes.
@@ -40,68 +42,97 @@ pub(crate) async fn check_space(
     }))
 }
 
-/// Reports each file, and each folder that does not exist yet.
-pub(crate) async fn report_plan(
-    plan: &SharedPlan,
-    reporter: &Reporter,
-    space: SpaceLimits,
-    display_name: impl Fn(&PlanItem) -> String,
-) -> Result<(), ClientError> {
-    let mut remaining = space.available;
-    let mut number = 0;
-    loop {
-        let items = plan.items_after(number).await?;
-        let Some(last) = items.last() else { break };
-        number = last.number;
-        for item in items {
-            let is_folder = matches!(item.found.kind, ItemKind::Folder { .. });
-            if is_folder && item.state == PlanItemState::Same {
-                continue;
-            }
-            let target = display_name(&item);
-            let planned = planned_file(item, target, &mut remaining, space.max_file_size);
-            reporter.report(TransferEvent::Planned(Arc::new(planned))).await;
-        }
-    }
-    reporter.report(TransferEvent::PlanShown).await;
-    Ok(())
+/// What a dry run needs beside the plan.
+pub(super) struct DryRun<'a, T> {
+    pub(super) operations: &'a T,
+    pub(super) plan: &'a SharedPlan,
+    pub(super) reporter: &'a Reporter,
+    pub(super) space: SpaceLimits,
+    /// The number of entries that are left out.
+    pub(super) left_out: u64,
+    /// Whether the user would be asked about files that differ.
+    pub(super) would_ask: bool,
 }
 
-/// Describes an item of a dry run. A pending file that fits reduces `remaining`.
-fn planned_file(
-    item: PlanItem,
-    target: String,
-    remaining: &mut u64,
-    max_file_size: u64,
-) -> PlannedFile {
-    let PlanItem { found, state, decision, .. } = item;
-    let mut planned = PlannedFile {
-        source: found.source,
+impl<T: TransferOperations> DryRun<'_, T> {
+    /// Reports each file, and each folder that does not exist yet, in the byte order of the targets, and the totals.
+    pub(super) async fn report(
+        &self,
+        display_name: impl Fn(&PlanItem) -> String,
+    ) -> Result<(), ClientError> {
+        let mut remaining = self.space.available;
+        let mut summary = PlanSummary { left_out: self.left_out, ..PlanSummary::default() };
+        let mut target = String::new();
+        loop {
+            let after = target.clone();
+            let items = self.plan.with(move |plan| plan.targets_after(&after)).await?;
+            let Some(last) = items.last() else { break };
+            target = last.found.target.to_string();
+            for item in items {
+                let is_folder = matches!(item.found.kind, ItemKind::Folder { .. });
+                if is_folder && item.state == PlanItemState::Same {
+                    continue;
+                }
+                let copy = self.planned_copy(&item).await?;
+                let planned = PlannedFile {
+                    copy,
+                    would_ask: self.would_ask,
+                    ..planned_file(&item, display_name(&item))
+                };
+                let planned = planned_in(planned, &mut remaining, self.space.max_file_size);
+                summary.add(&planned);
+                self.reporter.report(TransferEvent::Planned(Arc::new(planned))).await;
+            }
+        }
+        self.reporter.report(TransferEvent::PlanShown(summary)).await;
+        Ok(())
+    }
+
+    /// Where a file would be stored beside an existing one, if it would. A failure is reported by the transfer itself,
+    /// unless it affects all files.
+    async fn planned_copy(&self, item: &PlanItem) -> Result<Option<PlannedCopy>, ClientError> {
+        let is_kept_beside = item.decision == Some(Decision::KeepBoth)
+            && matches!(item.state, PlanItemState::SameSize | PlanItemState::Differs);
+        if !is_kept_beside {
+            return Ok(None);
+        }
+        match self.operations.planned_copy(item).await {
+            Err(failure) if affects_all(&failure) => Err(failure),
+            copy => Ok(copy.ok()),
+        }
+    }
+}
+
+fn planned_file(item: &PlanItem, target: String) -> PlannedFile {
+    PlannedFile {
+        source: item.found.source.clone(),
         target,
-        kind: found.kind,
-        state,
-        decision,
+        kind: item.found.kind,
+        state: item.state.clone(),
+        decision: item.decision,
+        would_ask: false,
+        copy: None,
         does_not_fit: false,
         resume_at: 0,
-    };
-    let is_pending = match (&planned.state, decision) {
-        (PlanItemState::Same | PlanItemState::Blocked(_), _)
-        | (PlanItemState::SameSize | PlanItemState::Differs, None | Some(Decision::Skip)) => false,
-        (PlanItemState::Partial(bytes), _) => {
-            planned.resume_at = *bytes;
-            true
+    }
+}
+
+/// Sets whether an item of a dry run fits, and from where it would be resumed. A file that would be transferred and fits
+/// reduces `remaining`.
+fn planned_in(mut planned: PlannedFile, remaining: &mut u64, max_file_size: u64) -> PlannedFile {
+    let ItemKind::File { size, .. } = planned.kind else { return planned };
+    match planned.action() {
+        PlannedAction::Create | PlannedAction::Replace | PlannedAction::KeepBoth => {}
+        PlannedAction::Resume => {
+            if let PlanItemState::Partial(bytes) = planned.state {
+                planned.resume_at = bytes;
+            }
         }
-        (PlanItemState::New | PlanItemState::SameSize | PlanItemState::Differs, _) => true,
-    };
-    if let ItemKind::File { size, .. } = planned.kind
-        && is_pending
-    {
-        match remaining.checked_sub(size.saturating_sub(planned.resume_at)) {
-            Some(rest) if size <= max_file_size => *remaining = rest,
-            _ => planned.does_not_fit = true,
-        }
-    } else {
-        planned.resume_at = 0;
+        _ => return planned,
+    }
+    match remaining.checked_sub(size.saturating_sub(planned.resume_at)) {
+        Some(rest) if size <= max_file_size => *remaining = rest,
+        _ => planned.does_not_fit = true,
     }
     planned
 }
@@ -123,8 +154,9 @@ mod tests {
             let modified = Timestamp::from(SystemTime::UNIX_EPOCH);
             let kind = ItemKind::File { size: 100, modified };
             let found = FoundEntry { source_root: 0, source: path.clone(), target: path, kind };
-            let item = PlanItem { number: 1, found, state, decision };
-            !planned_file(item, "notes/a".to_owned(), &mut remaining, max_file_size).does_not_fit
+            let item = PlanItem { number: 1, found, state, decision, blake3: None };
+            let planned = planned_file(&item, "notes/a".to_owned());
+            !planned_in(planned, &mut remaining, max_file_size).does_not_fit
         };
         assert!(fits(PlanItemState::New, None, 100));
         assert!(fits(PlanItemState::Partial(45), None, 100));

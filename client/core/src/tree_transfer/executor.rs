@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use quiver_protocol::{ContentHash, ContentPrefix};
 use quiver_transfer::ThreadLoad;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -11,18 +12,18 @@ use tokio::time::Instant;
 
 use super::compare::compare_same_size;
 use super::conflicts::resolve_conflicts;
-use super::dry_run::{self, SpaceLimits};
-use super::{CONCURRENT_WEIGHT, Placement, TransferOperations, weight};
+use super::dry_run::{self, DryRun, SpaceLimits};
+use super::{CONCURRENT_WEIGHT, MAX_NAMED_SAME, Placement, TransferOperations, weight};
 use crate::error::ClientError;
 use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
 use crate::outcomes::{Outcomes, affects_all};
 use crate::reporter::Reporter;
-use crate::request::TransferOptions;
+use crate::request::{ConflictPolicy, TransferOptions};
 use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{Transfer, TransferEvent, TransferState, TransferSummary};
-use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
+use crate::tree::{Decision, ItemKind, LeftOut, Plan, PlanItem, PlanItemState};
 
 /// The execution of a plan.
 pub(crate) struct Executor<T> {
@@ -34,12 +35,16 @@ pub(crate) struct Executor<T> {
     /// The journal entry; `None` if the request cannot be recorded.
     entry: Option<JournalEntry>,
     summary: TransferSummary,
+    /// The number of entries that are left out and count as failed.
+    missing_count: u64,
     /// Running transfers, each with its item's number.
     running: JoinSet<(i64, Result<Option<u64>, ClientError>)>,
     /// Limits the weight of the files transferred at once.
     permits: Arc<Semaphore>,
     /// Whether an error occurred that all remaining items would share.
     is_aborted: bool,
+    /// Whether files that are already there are reported one by one.
+    names_same_files: bool,
 }
 
 impl<T: TransferOperations> Executor<T> {
@@ -58,15 +63,16 @@ impl<T: TransferOperations> Executor<T> {
             outcomes,
             entry,
             summary: TransferSummary::default(),
+            missing_count: 0,
             running: JoinSet::new(),
             permits: Arc::new(Semaphore::new(CONCURRENT_WEIGHT as usize)),
             is_aborted: false,
+            names_same_files: false,
         }
     }
 
     /// Executes the plan: compares files of the same size, and then either shows the plan or
-    /// decides about files that differ and transfers everything. `left_out` is the number of
-    /// entries that were found and are not in the plan.
+    /// decides about files that differ and transfers everything. `left_out` was reported.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
@@ -74,11 +80,12 @@ impl<T: TransferOperations> Executor<T> {
         mut self,
         options: &TransferOptions,
         space: SpaceLimits,
-        left_out: u64,
+        left_out: &LeftOut,
         display_name: impl Fn(&PlanItem) -> String + Send + Sync,
         no_space: impl FnOnce(String) -> ClientError + Send,
     ) -> Result<(), ClientError> {
-        self.summary.left_out = left_out;
+        self.summary.left_out = left_out.count();
+        self.missing_count = left_out.missing_count();
         if let Some(transfer) = self.transfer() {
             transfer.files.set_plan(self.plan.clone());
         }
@@ -87,7 +94,16 @@ impl<T: TransferOperations> Executor<T> {
             if let Some(decision) = options.on_conflict.decision() {
                 self.plan.with(move |plan| plan.decide_all(decision)).await?;
             }
-            dry_run::report_plan(&self.plan, &self.reporter, space, display_name).await?;
+            let dry_run = DryRun {
+                operations: &self.operations,
+                plan: &self.plan,
+                reporter: &self.reporter,
+                space,
+                left_out: left_out.count(),
+                would_ask: options.on_conflict == ConflictPolicy::Ask && self.reporter.can_ask(),
+            };
+            // Boxed: this large future would be moved along with every transfer.
+            Box::pin(dry_run.report(display_name)).await?;
             return self.outcomes.result();
         }
         resolve_conflicts(&self.plan, options.on_conflict, &self.reporter, display_name).await?;
@@ -105,6 +121,7 @@ impl<T: TransferOperations> Executor<T> {
     async fn transfer_all(mut self) -> Result<(), ClientError> {
         let (started, load) = (Instant::now(), ThreadLoad::start());
         let pending = self.plan.with(|plan| plan.pending()).await?;
+        self.names_same_files = self.names_same_files().await?;
         let mut record = self.take_record();
         // Without a file to transfer the journal entry is not worth writing.
         if let Some(record) = record.as_mut().filter(|_| pending.files > 0) {
@@ -129,7 +146,9 @@ impl<T: TransferOperations> Executor<T> {
         }
         self.set_folder_times().await?;
         let (took, is_busy) = (started.elapsed(), load.is_busy());
-        self.summary.failed = self.outcomes.failed_count() as u64;
+        // What is left out is counted as such.
+        let failed = self.outcomes.failed_count() as u64;
+        self.summary.failed = failed.saturating_sub(self.missing_count);
         self.summary.took = took;
         self.reporter.report(TransferEvent::Summary(self.summary)).await;
         self.outcomes.report_throughput(&self.throughput, took, is_busy).await;
@@ -164,6 +183,7 @@ impl<T: TransferOperations> Executor<T> {
             (PlanItemState::Same, _) => {
                 self.summary.same += 1;
                 self.finish_item(item.number, Ok(None));
+                self.report_same(&item).await;
                 return Ok(());
             }
             (PlanItemState::Blocked(why), _) => {
@@ -192,6 +212,29 @@ impl<T: TransferOperations> Executor<T> {
             }
         };
         self.start(item, placement).await
+    }
+
+    /// Reports a file that is already there. An empty file has the same content without a comparison.
+    async fn report_same(&self, item: &PlanItem) {
+        if let ItemKind::File { size, .. } = item.found.kind
+            && self.names_same_files
+        {
+            let blake3 = item.blake3.unwrap_or_else(|| ContentHash(*blake3::hash(b"").as_bytes()));
+            self.operations.report_same(item, ContentPrefix { size, blake3 }).await;
+        }
+    }
+
+    /// Whether files that are already there are named: where each file is reported, and for a few files outside of
+    /// folders.
+    async fn names_same_files(&self) -> Result<bool, ClientError> {
+        if self.operations.context().reports_files {
+            return Ok(true);
+        }
+        let has_few = |plan: &mut Plan| {
+            let same = plan.count_in_state(&PlanItemState::Same)?;
+            Ok(same.files <= MAX_NAMED_SAME && plan.next_folder(0)?.is_none())
+        };
+        self.plan.with(has_few).await
     }
 
     async fn process_folder(&mut self, folder: &PlanItem) -> Result<(), ClientError> {

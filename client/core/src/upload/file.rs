@@ -105,7 +105,17 @@ impl UploadContext {
         }
         let StoredReceipt { size, blake3, sent, resumed_at, limited_by } = stored;
         let (path, source) = (item.path.clone(), item.source.display_name());
-        let file = UploadedFile { path, source, size, blake3, sent, resumed_at, took, limited_by };
+        let file = UploadedFile {
+            path,
+            source,
+            size,
+            blake3,
+            sent,
+            resumed_at,
+            took,
+            limited_by,
+            already_there: false,
+        };
         self.shared.reporter.report(TransferEvent::Uploaded(Arc::new(file))).await;
     }
 

@@ -1,11 +1,11 @@
 //! Uploads of folders: planned from the local files, compared with the server's lists, many small
 //! files at once.
 
+mod open_roots;
 mod operations;
 mod resumable;
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
+use self::open_roots::{OpenRoots, locate};
 use self::operations::{MissingFolder, UploadOperations};
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
 use crate::exchange;
 use crate::journal::{self, Direction};
-use crate::notice::Notice;
 use crate::outcomes::Outcomes;
 use crate::reconnecting::SessionHandle;
 use crate::request::TransferOptions;
 use crate::shared_plan::SharedPlan;
 use crate::transfer_context::TransferContext;
 use crate::tree::{
-    FoundEntry, ItemKind, Plan, PlanError, PlanItem, PlanItemState, SkipReason, Skipped, SourceRoot,
+    FoundEntry, ItemKind, LeftOut, Plan, PlanError, PlanItem, PlanItemState, Skipped, SourceRoot,
 };
 use crate::tree_transfer::{
     AddToPlan, Collector, Executor, ListedEntries, SpaceLimits, WholeFolder, journal_entry,
@@ -37,6 +37,8 @@ use crate::upload::{NOT_STORED, UploadContext, target_path, unreadable};
 pub(crate) struct TreeUpload {
     source_roots: Vec<Arc<SourceRoot>>,
     named: Vec<NamedSource>,
+    /// Errors of named paths that cannot be read. With a single path there are none: its error ends the request.
+    unreadable: Vec<ClientError>,
     to: FolderPath,
     options: TransferOptions,
     /// The selection as recorded in the journal, from which a later run can repeat the request.
@@ -51,14 +53,6 @@ enum NamedSource {
     Entry(FoundEntry),
     /// The contents of a folder without the folder itself: its index in `source_roots`.
     Contents(u32),
-}
-
-/// Local entries that are not in the plan.
-#[derive(Default)]
-struct SkippedEntries {
-    failures: Vec<ClientError>,
-    /// Links, devices and the like: the path as shown to users, and what it is.
-    left_out: Vec<(PathBuf, &'static str)>,
 }
 
 /// Why a local folder could not be listed to its end.
@@ -79,31 +73,19 @@ impl TreeUpload {
         options: &TransferOptions,
         from: &Path,
     ) -> Result<Self, ClientError> {
-        let mut source_roots = Vec::new();
-        let mut indexes: HashMap<PathBuf, u32> = HashMap::new();
-        let mut named = Vec::new();
+        let mut roots = OpenRoots::default();
+        let (mut named, mut unreadable) = (Vec::new(), Vec::new());
         for file in paths {
-            let failed = |error| unreadable(file, error);
-            let path = from.join(file);
-            // A link that was named itself is followed.
-            let is_link = path.symlink_metadata().map_err(failed)?.is_symlink();
-            let real = if is_link { path.canonicalize().map_err(failed)? } else { path };
-            // The current folder, its parents and the root have no name of their own.
-            let has_name = is_link || file.file_name().is_some();
-            let parent = real.parent().filter(|_| has_name && real.file_name().is_some());
-            let base = parent.unwrap_or(&real).to_owned();
-            let source_root = if let Some(index) = indexes.get(&base) {
-                *index
-            } else {
-                let index = u32::try_from(source_roots.len()).unwrap_or(u32::MAX);
-                source_roots.push(Arc::new(SourceRoot::open(&base).map_err(failed)?));
-                indexes.insert(base, index);
-                index
-            };
-            let name = real.file_name().filter(|_| has_name);
-            let root = (source_root, &*source_roots[source_root as usize]);
             let stored_as = stored_as.as_deref();
-            named.push(Self::named_source(options.recursive, stored_as, &to, file, name, root)?);
+            match Self::named_source(options.recursive, stored_as, &to, (file, from), &mut roots) {
+                Ok(source) => named.push(source),
+                Err(failure @ (ClientError::Source { .. } | ClientError::NotAFile { .. }))
+                    if paths.len() > 1 =>
+                {
+                    unreadable.push(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         let typed = paths.iter().map(|file| file.to_str().map(str::to_owned));
         let journal_selection =
@@ -118,17 +100,23 @@ impl TreeUpload {
                     on_conflict,
                 }
             });
-        Ok(Self { source_roots, named, to, options: options.clone(), journal_selection })
+        let (source_roots, options) = (roots.opened, options.clone());
+        Ok(Self { source_roots, named, unreadable, to, options, journal_selection })
     }
 
     fn named_source(
         recursive: bool,
         stored_as: Option<&str>,
         to: &FolderPath,
-        typed: &Path,
-        name: Option<&OsStr>,
-        (source_root, root): (u32, &SourceRoot),
+        (typed, from): (&Path, &Path),
+        roots: &mut OpenRoots,
     ) -> Result<NamedSource, ClientError> {
+        let failed = |error| unreadable(typed, error);
+        let (base, name) = locate(&from.join(typed), stored_as.is_some()).map_err(failed)?;
+        if name.is_none() && stored_as.is_some() {
+            return Err(InvalidRequest::NameForRoot.into());
+        }
+        let (source_root, root) = roots.open(base).map_err(failed)?;
         let folder_error = || ClientError::NotAFile { path: typed.to_owned(), is: "a folder" };
         let Some(name) = name else {
             return if recursive {
@@ -144,7 +132,7 @@ impl TreeUpload {
             return Err(InvalidRequest::RootNotUtf8(typed.to_owned()).into());
         };
         let source = source.map_err(|rule| ClientError::refused(what(), Refusal::from(rule)))?;
-        let kind = root.named_kind(&source).map_err(|error| unreadable(typed, error))?;
+        let kind = root.named_kind(&source).map_err(failed)?;
         match kind {
             Ok(ItemKind::Folder { .. }) if !recursive => Err(folder_error()),
             Ok(kind) => Ok(NamedSource::Entry(FoundEntry { source_root, source, target, kind })),
@@ -156,21 +144,21 @@ impl TreeUpload {
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
-    pub(crate) async fn run(self, context: UploadContext) -> Result<(), ClientError> {
+    pub(crate) async fn run(mut self, context: UploadContext) -> Result<(), ClientError> {
         let plan = SharedPlan::new().await?;
-        let skipped = self.build_plan(&plan).await?;
+        let left_out = self.build_plan(&plan).await?;
         let files = plan.with(|plan| plan.count_files()).await?;
-        let failed_count = skipped.failures.len();
-        let file_count = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(failed_count);
+        let planned = usize::try_from(files.saturating_add(left_out.missing_count()));
+        let file_count = planned.unwrap_or(usize::MAX).saturating_add(self.unreadable.len());
         let reporter = context.shared.reporter.clone();
-        let mut outcomes = Outcomes::new(reporter.clone(), file_count, NOT_STORED);
-        let left_out = skipped.left_out.len() as u64;
-        for (path, kind) in skipped.left_out {
-            reporter.notify(Notice::Skipped { path, kind }).await;
+        let mut outcomes = Outcomes::new(reporter, file_count, NOT_STORED);
+        for failure in take(&mut self.unreadable) {
+            outcomes.add_failure(failure).await;
         }
-        for error in skipped.failures {
-            outcomes.add_failure(error).await;
+        if self.named.is_empty() {
+            return outcomes.result();
         }
+        outcomes.add_left_out(&left_out).await;
         let target_exists = self.compare_with_server(&context, &plan).await?;
         if self.options.dry_run {
             resumable::find_resumable(&context, &plan, &self.source_roots).await?;
@@ -192,7 +180,7 @@ impl TreeUpload {
             let refusal = Refusal::new(RefusalCode::NoSpace, why);
             ClientError::refused("cannot put the files", refusal)
         };
-        executor.execute(&self.options, space, left_out, display_name, no_space).await
+        executor.execute(&self.options, space, &left_out, display_name, no_space).await
     }
 
     /// The server's folder whose disk takes the files.
@@ -206,8 +194,8 @@ impl TreeUpload {
     }
 
     /// Adds the local files and folders to the plan.
-    async fn build_plan(&self, plan: &SharedPlan) -> Result<SkippedEntries, ClientError> {
-        let mut skipped = SkippedEntries::default();
+    async fn build_plan(&self, plan: &SharedPlan) -> Result<LeftOut, ClientError> {
+        let mut left_out = LeftOut::default();
         for named in &self.named {
             match named {
                 NamedSource::Entry(found) => {
@@ -216,17 +204,17 @@ impl TreeUpload {
                 }
                 NamedSource::Contents(source_root) => {
                     let (source, target) = (FolderPath::ROOT, self.to.clone());
-                    self.add_folder(plan, *source_root, source, target, &mut skipped).await?;
+                    self.add_folder(plan, *source_root, source, target, &mut left_out).await?;
                 }
             }
         }
         let mut number = 0;
         loop {
             let folder = plan.with(move |plan| plan.next_folder(number)).await?;
-            let Some(PlanItem { number: next, found, .. }) = folder else { return Ok(skipped) };
+            let Some(PlanItem { number: next, found, .. }) = folder else { return Ok(left_out) };
             number = next;
             let (source, target) = (FolderPath::from(found.source), FolderPath::from(found.target));
-            self.add_folder(plan, found.source_root, source, target, &mut skipped).await?;
+            self.add_folder(plan, found.source_root, source, target, &mut left_out).await?;
         }
     }
 
@@ -236,30 +224,31 @@ impl TreeUpload {
         root_index: u32,
         source: FolderPath,
         target: FolderPath,
-        skipped: &mut SkippedEntries,
+        left_out: &mut LeftOut,
     ) -> Result<(), ClientError> {
         let source_root = self.source_roots[root_index as usize].clone();
         let listed = plan.with(move |plan| {
-            let mut skipped = Vec::new();
+            let mut left_out = LeftOut::default();
+            let mut leave_out = |Skipped { path, reason }: Skipped| {
+                left_out.add(path.to_string_lossy().into_owned(), reason);
+            };
             let end = source_root.list(root_index, &source, &target, |entry| {
                 match entry {
                     Ok(found) => {
                         plan.add(&found, &PlanItemState::New).map_err(ListFolderError::Plan)?;
                     }
-                    Err(entry) => skipped.push(entry),
+                    Err(entry) => leave_out(entry),
                 }
                 Ok(())
             });
             match end {
                 Ok(()) => {}
-                Err(ListFolderError::Skipped(unreadable)) => skipped.push(unreadable),
+                Err(ListFolderError::Skipped(unreadable)) => leave_out(unreadable),
                 Err(ListFolderError::Plan(error)) => return Err(error),
             }
-            Ok(skipped)
+            Ok(left_out)
         });
-        for entry in listed.await? {
-            skipped.add(entry);
-        }
+        left_out.append(listed.await?);
         Ok(())
     }
 
@@ -312,22 +301,6 @@ impl TreeUpload {
                 let on_server = FolderPath::from(folder.found.target);
                 collector.add_folder(on_server.clone(), &mut WholeFolder(on_server)).await?;
             }
-        }
-    }
-}
-
-impl SkippedEntries {
-    fn add(&mut self, Skipped { path, reason }: Skipped) {
-        let what = format!("cannot put {}", display_safe(&path.to_string_lossy()));
-        match reason {
-            SkipReason::Kind(is) => self.left_out.push((path, is)),
-            SkipReason::Name(rule) => {
-                self.failures.push(ClientError::refused(what, Refusal::from(rule)));
-            }
-            SkipReason::NotUtf8 => {
-                self.failures.push(InvalidRequest::EntryNotUtf8(path).into());
-            }
-            SkipReason::Unreadable(error) => self.failures.push(unreadable(&path, error)),
         }
     }
 }

@@ -10,10 +10,11 @@ use super::literals::{string, string_literals, tokens_of};
 use super::{Document, markdown, section};
 use crate::violation::Violation;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "SECURITY.md",
     "docs/client.md",
+    "docs/json.md",
     "docs/limits.md",
     "docs/operations.md",
     "docs/threat-model.md",

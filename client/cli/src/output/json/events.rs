@@ -14,8 +14,10 @@ use super::peers::{incoming_state, outgoing_state, path_kind};
 /// An event of `send`, `receive` or `tell`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are described in docs/client.md")]
+#[expect(missing_docs, reason = "the fields are described in docs/json.md")]
 pub enum EventLine<'a> {
+    /// Other clients can reach this one.
+    Listening,
     /// Another client offers files.
     Offer {
         number: u64,
@@ -181,63 +183,4 @@ impl<'a> FileLine<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use super::super::line;
-    use super::*;
-    use crate::output::example;
-
-    fn event_line(event: &PeerEvent) -> String {
-        line(&EventLine::of(event).unwrap())
-    }
-
-    #[test]
-    fn each_event_is_an_object_with_its_name_first() {
-        let offer = example::incoming_offer();
-        let (id, key) = ("07".repeat(16), "01".repeat(32));
-        assert_eq!(
-            event_line(&PeerEvent::OfferReceived(Arc::new(offer.clone()))),
-            format!(
-                r#"{{"event":"offer","number":7,"id":"{id}","from":"Ben","key":"{key}","entries":[{{"name":"a.txt","kind":"file","size":12}},{{"name":"photos","kind":"folder","size":1200000000}}],"count":2,"files":3,"bytes":1200000012}}"#
-            )
-        );
-        assert_eq!(
-            line(&EventLine::accepting(&offer, Path::new("in"))),
-            r#"{"event":"accepted","number":7,"from":"Ben","folder":"in"}"#
-        );
-        let (number, to) = (OfferNumber(8), example::name("Ron"));
-        assert_eq!(
-            event_line(&PeerEvent::OfferAccepted { number, to: to.clone() }),
-            r#"{"event":"accepted","number":8,"to":"Ron"}"#
-        );
-        assert_eq!(
-            event_line(&PeerEvent::OfferPending { number, to: to.clone() }),
-            r#"{"event":"pending","number":8,"to":"Ron"}"#
-        );
-        let stored =
-            EventLine::Stored { number: 8, to: Some(&to), from: None, files: 3, bytes: Some(12) };
-        assert_eq!(
-            line(&stored),
-            r#"{"event":"stored","number":8,"to":"Ron","files":3,"bytes":12}"#
-        );
-        let id = "08".repeat(16);
-        assert_eq!(
-            line(&EventLine::offering(&example::outgoing_offer())),
-            format!(
-                r#"{{"event":"offering","number":8,"id":"{id}","to":"Ron","count":2,"files":3,"bytes":1200000012}}"#
-            )
-        );
-    }
-
-    #[test]
-    fn messages_are_escaped_for_terminals_and_parse_to_the_same_text() {
-        let (from, text) = (example::name("Ron"), "a\u{1b}[2J\u{202e}".to_owned());
-        let (at, number) = (example::timestamp(), None);
-        let printed = event_line(&PeerEvent::Message { from, text: text.clone(), at, number });
-        assert_eq!(printed, r#"{"event":"message","from":"Ron","text":"a\u001b[2J\u202e"}"#);
-        let parsed: serde_json::Value = serde_json::from_str(&printed).unwrap();
-        assert_eq!(parsed["text"], text);
-    }
-}
+mod tests;

@@ -144,6 +144,15 @@ pub struct ContactChange<'a> {
     pub result: &'a str,
 }
 
+/// A comparison of keys.
+#[derive(Debug, Serialize)]
+pub struct VerifiedLine<'a> {
+    /// The other client.
+    pub name: &'a ClientName,
+    /// Whether both people have seen the same digits.
+    pub verified: bool,
+}
+
 /// A connected client.
 #[derive(Debug, Serialize)]
 pub struct PeerRow<'a> {

@@ -70,7 +70,7 @@ impl Prompt<'_> {
             EventKind::Question(_, question) if can_wait(question) => {
                 let text = human::questions::question_note(question);
                 self.questions.push_back(event);
-                self.interface.output.warn(text).await;
+                self.interface.output.warn("question", text).await;
                 return Ok(());
             }
             EventKind::QuestionSettled(settled) => {

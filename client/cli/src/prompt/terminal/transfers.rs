@@ -39,12 +39,7 @@ impl Prompt<'_> {
         line: &str,
     ) -> Result<(), Failure> {
         let prepared = command::get::prepare(self.interface, arguments).await?;
-        if prepared.nothing_to_do().is_some() {
-            self.interface.output.say("Nothing was fetched.").await;
-            return Ok(());
-        }
-        self.reconnect().await?;
-        self.start(prepared, arguments.json, line).await
+        self.check_and_start(prepared, "Nothing was fetched.", arguments.json, line).await
     }
 
     pub(super) async fn put(
@@ -52,15 +47,29 @@ impl Prompt<'_> {
         arguments: &cli::PutArgs,
         line: &str,
     ) -> Result<(), Failure> {
-        let mut prepared = command::put::prepare(self.interface, arguments)?;
+        let prepared = command::put::prepare(self.interface, arguments)?;
+        self.check_and_start(prepared, "Nothing was stored.", arguments.json, line).await
+    }
+
+    /// Connects, compares the files that exist on both sides, asks about those that differ, and starts what is left.
+    async fn check_and_start(
+        &mut self,
+        mut prepared: PreparedTransfer,
+        nothing_to_do: &str,
+        json: bool,
+        line: &str,
+    ) -> Result<(), Failure> {
         self.reconnect().await?;
         let client = self.interface.client.clone();
-        self.interface.drive(client.check_with_server(&mut prepared)).await??;
+        tokio::select! {
+            checked = self.interface.drive(client.check_with_server(&mut prepared)) => checked??,
+            () = self.interrupts.next() => return Err(Failure::Interrupted(None)),
+        }
         if prepared.nothing_to_do().is_some() {
-            self.interface.output.say("Nothing was stored.").await;
+            self.interface.output.say(nothing_to_do).await;
             return Ok(());
         }
-        self.start(prepared, arguments.json, line).await
+        self.start(prepared, json, line).await
     }
 
     /// Accepts an offer of another client.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use quiver_protocol::{ClientName, ContentHash, FilePath};
+use quiver_protocol::{ClientName, ContentHash, ContentPrefix, FilePath};
 use quiver_transfer::file_system::{UnsetAttributes, stat};
 use quiver_transfer::{
     DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored,
@@ -24,9 +24,10 @@ use crate::notice::Notice;
 use crate::outcomes::affects_all;
 use crate::tasks::blocking;
 use crate::transfer_context::TransferContext;
+use crate::transfers::{DownloadedFile, PlannedCopy, TransferEvent};
 use crate::tree::{ItemKind, PlanItem, PlanItemState, TargetFolder, copy_name};
 use crate::tree_transfer::{
-    MAX_COPIES, Placement, TransferOperations, copy_path, has_server_content, is_small,
+    MAX_COPIES, Placement, TransferOperations, compare_content, copy_path, is_small,
 };
 
 /// Downloads the items of a plan.
@@ -113,10 +114,7 @@ impl TransferOperations for DownloadOperations {
             ReplacePolicy::Never
         };
         let found = &item.found;
-        let folder = self.parent_of(&found.target).await?;
-        let (name, path) =
-            (found.target.file_name().to_owned(), self.folder.absolute(&found.target));
-        let mut target = StorageTarget { folder, name, path, replace };
+        let mut target = self.storage_target(&found.target, replace).await?;
         if placement == Placement::KeepBoth
             && self.choose_copy_name(&mut target, &item).await? == CopyTarget::AlreadyStored
         {
@@ -159,6 +157,25 @@ impl TransferOperations for DownloadOperations {
         Ok(Some(got.size))
     }
 
+    async fn planned_copy(&self, file: &PlanItem) -> Result<PlannedCopy, ClientError> {
+        let found = &file.found;
+        let mut target = self.storage_target(&found.target, ReplacePolicy::Never).await?;
+        let copy = self.choose_copy_name(&mut target, file).await?;
+        let shown_path = self.folder.display_path(&found.target).with_file_name(&target.name);
+        let is_stored = copy == CopyTarget::AlreadyStored;
+        Ok(PlannedCopy { target: shown_path.display().to_string(), is_stored })
+    }
+
+    async fn report_same(&self, file: &PlanItem, content: ContentPrefix) {
+        // The end of an offer has its own line.
+        if self.sender.is_none() {
+            let target = self.folder.display_path(&file.found.target);
+            let same = DownloadedFile::already_there(file.found.source.clone(), target, content);
+            let reporter = &self.context.shared.reporter;
+            reporter.report(TransferEvent::Downloaded(Arc::new(same))).await;
+        }
+    }
+
     fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError {
         let path = self.folder.display_path(&item.found.target);
         ClientError::Target { path, source: io::Error::other(why.to_owned()) }
@@ -170,6 +187,16 @@ impl TransferOperations for DownloadOperations {
 }
 
 impl DownloadOperations {
+    async fn storage_target(
+        &self,
+        target: &FilePath,
+        replace: ReplacePolicy,
+    ) -> Result<StorageTarget, ClientError> {
+        let folder = self.parent_of(target).await?;
+        let (name, path) = (target.file_name().to_owned(), self.folder.absolute(target));
+        Ok(StorageTarget { folder, name, path, replace })
+    }
+
     /// Opens the folder of a target.
     async fn parent_of(&self, target: &FilePath) -> Result<Arc<Dir>, ClientError> {
         if let Some(folder) = self.folder.cached_parent(target) {
@@ -183,8 +210,8 @@ impl DownloadOperations {
         folder.map_err(|_| ClientError::Interrupted)?.map_err(failed)
     }
 
-    /// Sets the target to an unused copy name, unless an earlier run already stored the file under
-    /// one.
+    /// Sets the target to an unused copy name, or to the one under which an earlier run has stored
+    /// the file.
     async fn choose_copy_name(
         &self,
         target: &mut StorageTarget,
@@ -204,6 +231,7 @@ impl DownloadOperations {
                     if matches!(found.kind, ItemKind::File { size, .. } if may_be_same(size))
                         && self.copy_has_server_content(item, copy).await?
                     {
+                        target.name = name;
                         return Ok(CopyTarget::AlreadyStored);
                     }
                 }
@@ -228,10 +256,10 @@ impl DownloadOperations {
         let target_folder = self.folder.clone();
         let open = move || target_folder.open_file(&copy_path);
         let (disk_pool, source) = (&self.disk_pool, &item.found.source);
-        match has_server_content(&self.context.shared, disk_pool, source, open).await {
+        match compare_content(&self.context.shared, disk_pool, source, open).await {
             Err(failure) if affects_all(&failure) => Err(failure),
             // A file that cannot be read counts as different.
-            same => Ok(same.unwrap_or(false)),
+            same => Ok(same.is_ok_and(|same| same.is_some())),
         }
     }
 

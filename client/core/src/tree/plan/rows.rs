@@ -1,7 +1,7 @@
 //! The plan's rows as SQL.
 
 use chrono::{DateTime, Utc};
-use quiver_protocol::{FilePath, Timestamp};
+use quiver_protocol::{ContentHash, FilePath, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql};
 
@@ -21,7 +21,8 @@ pub(super) const TABLE: &str = "
         state integer not null,
         offset integer not null,
         why text,
-        decision integer
+        decision integer,
+        blake3 blob
     ) strict;
     create index folders on items (number) where is_folder = 1;
 ";
@@ -32,7 +33,7 @@ pub(super) const INSERT: &str = "
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 const COLUMNS: &str = "number, source_root, source, target, is_folder, size, seconds, \
-                       nanoseconds, state, offset, why, decision";
+                       nanoseconds, state, offset, why, decision, blake3";
 
 const NEW: i64 = 0;
 const PARTIAL: i64 = 1;
@@ -85,9 +86,7 @@ pub(super) fn count(
     let mut rows = rows.query([value])?;
     let mut count = ItemCount::default();
     while let Some(row) = rows.next()? {
-        count.files += 1;
-        // A server may report any size.
-        count.bytes = count.bytes.saturating_add(row.get::<_, i64>(0)?.cast_unsigned());
+        count.add(row.get::<_, i64>(0)?.cast_unsigned());
     }
     Ok(count)
 }
@@ -115,7 +114,8 @@ fn item(row: &Row<'_>) -> rusqlite::Result<PlanItem> {
     });
     let found =
         FoundEntry { source_root: row.get(1)?, source: path(row, 2)?, target: path(row, 3)?, kind };
-    Ok(PlanItem { number: row.get(0)?, found, state, decision: decision.transpose()? })
+    let blake3 = row.get::<_, Option<[u8; 32]>>(12)?.map(ContentHash);
+    Ok(PlanItem { number: row.get(0)?, found, state, decision: decision.transpose()?, blake3 })
 }
 
 fn path(row: &Row<'_>, index: usize) -> rusqlite::Result<FilePath> {

@@ -5,9 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode, Timestamp};
+use quiver_protocol::{ContentPrefix, FilePath, FolderPath, Refusal, RefusalCode, Timestamp};
 use quiver_transfer::{DiskPool, Source};
-use quiver_transport::StreamError;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::debug;
@@ -18,11 +17,13 @@ use crate::notice::Notice;
 use crate::outcomes::affects_all;
 use crate::reconnecting::SessionHandle;
 use crate::transfer_context::TransferContext;
+use crate::transfers::{PlannedCopy, TransferEvent, UploadedFile};
 use crate::tree::{ItemKind, PlanItem, SourceRoot, copy_name};
 use crate::tree_transfer::{
-    MAX_COPIES, Placement, TransferOperations, copy_path, has_server_content, is_small,
+    MAX_COPIES, Placement, TransferOperations, compare_content, copy_path, exists_on_server,
+    is_small,
 };
-use crate::upload::{UploadContext, UploadItem, UploadSource, to_client_error};
+use crate::upload::{UploadContext, UploadItem, UploadSource, is_exists_refusal, to_client_error};
 
 /// Uploads the items of a plan.
 #[derive(Clone)]
@@ -120,11 +121,7 @@ impl TransferOperations for UploadOperations {
             };
         }
         for copy in 2..MAX_COPIES {
-            upload.path = copy_path(&found.target, copy).map_err(|rule| {
-                let name = copy_name(found.target.file_name(), copy);
-                let what = format!("cannot put {}", display_safe(&name));
-                ClientError::refused(what, Refusal::from(rule))
-            })?;
+            upload.path = target_copy(&found.target, copy)?;
             match Box::pin(self.context.upload_file(&upload)).await {
                 // An earlier run may have stored this copy.
                 Err(failure) if is_exists_refusal(&failure) => {
@@ -142,6 +139,26 @@ impl TransferOperations for UploadOperations {
             }
         }
         Err(self.exists_error(&item))
+    }
+
+    async fn planned_copy(&self, file: &PlanItem) -> Result<PlannedCopy, ClientError> {
+        let TransferContext { session, reporter, retry_for, .. } = &self.context.shared;
+        for copy in 2..MAX_COPIES {
+            let path = target_copy(&file.found.target, copy)?;
+            let exists =
+                exists_on_server(session, reporter, *retry_for, None, path.clone()).await?;
+            if !exists || self.is_already_stored(file, &path).await? {
+                return Ok(PlannedCopy { target: path.to_string(), is_stored: exists });
+            }
+        }
+        Err(self.exists_error(file))
+    }
+
+    async fn report_same(&self, file: &PlanItem, content: ContentPrefix) {
+        let source = self.source_root(file).display_path(&file.found.source);
+        let (path, source) = (file.found.target.clone(), source.display().to_string());
+        let same = UploadedFile::already_there(path, source, content);
+        self.context.shared.reporter.report(TransferEvent::Uploaded(Arc::new(same))).await;
     }
 
     fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError {
@@ -167,10 +184,10 @@ impl UploadOperations {
     ) -> Result<bool, ClientError> {
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let open = move || source_root.open_file(&source);
-        match has_server_content(&self.context.shared, &self.disk_pool, path, open).await {
+        match compare_content(&self.context.shared, &self.disk_pool, path, open).await {
             Err(failure) if affects_all(&failure) => Err(failure),
             // A file that cannot be read counts as different.
-            same => Ok(same.unwrap_or(false)),
+            same => Ok(same.is_ok_and(|same| same.is_some())),
         }
     }
 
@@ -253,10 +270,10 @@ impl UploadOperations {
     }
 }
 
-fn is_exists_refusal(failure: &ClientError) -> bool {
-    matches!(
-        failure,
-        ClientError::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. }
-            if refusal.code == RefusalCode::Exists
-    )
+/// The path of a numbered copy on the server.
+fn target_copy(target: &FilePath, copy: u32) -> Result<FilePath, ClientError> {
+    copy_path(target, copy).map_err(|rule| {
+        let what = format!("cannot put {}", display_safe(&copy_name(target.file_name(), copy)));
+        ClientError::refused(what, Refusal::from(rule))
+    })
 }
