@@ -22,7 +22,7 @@ impl Interface {
         }
         for entry in left_out.named() {
             match human::left_out(entry) {
-                (text, true) => self.output.warn(text).await,
+                (text, true) => self.output.warn("left_out", text).await,
                 (text, false) => self.output.say(text).await,
             }
         }

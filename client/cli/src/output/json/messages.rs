@@ -65,7 +65,6 @@ pub fn notice_code(notice: &Notice) -> Option<&'static str> {
         Notice::Resuming { .. } => "resuming",
         Notice::StartingOver { .. } => "starting_over",
         Notice::AttributesNotSet { .. } => "attributes_not_set",
-        Notice::Skipped { .. } => "left_out",
         Notice::KeptBoth { .. } => "both_kept",
         Notice::AlreadyRunning { .. } => "already_running",
         Notice::NothingToResume => "nothing_to_resume",
