@@ -108,6 +108,14 @@ async fn a_command_that_does_several_things_ends_with_one_line() {
     assert!(run(&["rm", "--yes", "a", "b"]).await.ends_with("\nRemoved 2 paths.\n"));
     assert_eq!(run(&["rm", "--yes", "-r", "c"]).await, "Removed 1 folder.\n");
     assert_eq!(run(&["transfers", "--clean"]).await, "no unfinished transfers\n");
+    for name in ["one", "two"] {
+        fs::write(home.file(name), "content").unwrap();
+    }
+    let put = run(&["put", "one", "two"]).await;
+    assert!(put.contains("\n2 files stored and verified (14 B in "), "{put}");
+    let again = run(&["put", "one", "two"]).await;
+    assert!(again.ends_with("\n0 files stored, 2 already there\n"), "{again}");
+    run(&["rm", "--yes", "one", "two"]).await;
     // At a terminal no command prints nothing.
     let empty = finished(home.quiver_as(&server, "Ron", ["list"]).start_at_terminal());
     assert_eq!(empty.contents(), "the folder is empty");
