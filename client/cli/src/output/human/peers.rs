@@ -11,6 +11,7 @@ use quiver_protocol::{ClientName, Fingerprint, units};
 use super::offers::{offer_with_commands, outgoing_state};
 use super::{fingerprint_row, time};
 use crate::output::style::{self, NAME, WARNING, painted};
+use crate::output::table;
 use crate::ui_mode::UiMode;
 
 /// `[Ron] hello`: the brackets tell a client's message from the server's, and from the prompt.
@@ -170,7 +171,7 @@ pub fn path_report(status: &PeerStatus) -> String {
 
 /// `Ron (account), blocked`, and two lines for each key.
 #[must_use]
-pub fn contact<Z: TimeZone>(contact: &Contact, zone: &Z) -> String
+pub fn contact<Z: TimeZone>(contact: &Contact, width: Option<usize>, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
@@ -186,7 +187,9 @@ where
             None => "not verified".to_owned(),
         };
         let key = fingerprint_row(key);
-        text += &format!("\n{key}\n    {verified}, last seen {}", time(last_seen, zone));
+        let seen = format!("last seen {}", time(last_seen, zone));
+        let lines = table::aligned(&[vec![format!("    {verified}"), seen]], width).join("\n");
+        text += &format!("\n{key}\n{lines}");
     }
     text
 }
@@ -296,16 +299,16 @@ mod tests {
         let mut known = example::contact();
         let keys = ["01", "02"].map(|digits| digits.repeat(32));
         assert_eq!(
-            style::plain(&contact(&known, &east)),
+            style::plain(&contact(&known, None, &east)),
             format!(
                 "Ron (account), the page accepts its files into /home/ben/from Ron\n  \
-                 {}\n    verified 2024-10-19 19:45:47, last seen 2024-10-19 19:45:47\n  \
-                 {}\n    not verified, last seen 2024-10-19 19:45:47",
+                 {}\n    verified 2024-10-19 19:45:47  last seen 2024-10-19 19:45:47\n  \
+                 {}\n    not verified  last seen 2024-10-19 19:45:47",
                 keys[0], keys[1]
             )
         );
         (known.is_blocked, known.always_accept) = (true, None);
         known.keys.clear();
-        assert_eq!(style::plain(&contact(&known, &east)), "Ron (account), blocked");
+        assert_eq!(style::plain(&contact(&known, None, &east)), "Ron (account), blocked");
     }
 }
