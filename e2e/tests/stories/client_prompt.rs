@@ -134,6 +134,8 @@ async fn the_prompt_accepts_commands_in_any_case_and_quoted_words() {
     assert_eq!(home.names(), ["a b.txt", "it's.txt", "meow.txt", "with space.txt"]);
     let several = ron.enter("get text.txt secret.txt");
     let mut several: Vec<_> = several.lines().collect();
+    let summary = several.pop().unwrap();
+    assert!(summary.starts_with("2 files received and verified (38 B in "), "{summary}");
     several.sort_unstable();
     let received = "File received successfully: ";
     assert_eq!(several, [format!("{received}secret.txt"), format!("{received}text.txt")]);

@@ -129,7 +129,7 @@ async fn a_recipient_that_confirms_fewer_files_has_not_stored_the_offer() {
         .unwrap();
     stream.finish();
     ben.expect_exit(1).await;
-    ben.wait_for_text("offer 1 has failed: Ron has stored 0 of 1 files").await;
+    ben.wait_for_text("offer 1 has failed: Ron has stored 0 of 1 file").await;
     assert_eq!(ben.events_called("stored"), [json!(null); 0]);
 }
 
