@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use clap::Command;
 use clap::builder::StyledStr;
+use clap::builder::Styles;
+use clap::builder::styling::{AnsiColor, Style};
 
 use crate::manual::{Example, Manual};
 
@@ -18,7 +20,7 @@ impl Manual {
     /// Adds the manual to the help of a program and its commands.
     #[must_use]
     pub fn add_to_help(&self, program: Command) -> Command {
-        self.add_to_command(program, "")
+        self.add_to_command(program.styles(STYLES), "")
     }
 
     fn add_to_command(&self, command: Command, words: &str) -> Command {
@@ -80,6 +82,15 @@ fn push_terms(text: &mut String, title: &str, terms: &[(&str, &str)], command: &
     }
     text.push_str("\n\n");
 }
+
+/// The colours of help and usage errors, as those of other texts in the client.
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold().underline())
+    .usage(Style::new().bold().underline())
+    .literal(AnsiColor::Cyan.on_default())
+    .error(AnsiColor::Red.on_default().bold())
+    .valid(AnsiColor::Cyan.on_default().bold())
+    .invalid(AnsiColor::Yellow.on_default().bold());
 
 /// A heading in clap's style.
 fn heading(title: &str, command: &Command) -> String {

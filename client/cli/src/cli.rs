@@ -28,13 +28,12 @@ pub use self::peers::{
 };
 pub use self::transfers::{CancelArgs, PauseArgs, ResumeArgs, TransfersArgs};
 pub use self::trust::{StatusArgs, TrustAction, TrustArgs};
-use crate::output::style;
 use crate::server_choice::ServerChoice;
 use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
 #[derive(Debug, Parser)]
-#[command(name = "quiver", version, max_term_width = 100, styles = style::HELP)]
+#[command(name = "quiver", version, max_term_width = 100)]
 pub struct ClientArgs {
     /// Flags of every command.
     #[command(flatten)]

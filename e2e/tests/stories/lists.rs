@@ -52,7 +52,8 @@ async fn no_list_is_broken_by_the_terminal() {
     asked.type_line("yes");
     asked.wait_for_exit();
     for columns in [40, 80, 120] {
-        for arguments in [&["list", "-l"][..], &["offers"], &["contacts"], &["peers"]] {
+        let dry_run: &[&str] = &["get", "-r", "/", "--dry-run"];
+        for arguments in [&["list", "-l"][..], &["offers"], &["contacts"], &["peers"], dry_run] {
             let quiver = home.quiver_as(&server, "Ron", arguments);
             let shown = finished(quiver.start_at_terminal_of(columns)).contents();
             // A fingerprint is one word, so that it can be copied.

@@ -61,7 +61,7 @@ impl Interface {
         if json {
             rows += &json::line(&json::PlanSummaryLine::new(summary));
         } else {
-            rows += &plan::summary(summary);
+            rows += &plan::summary_lines(summary, self.output.data_width());
         }
         rows.push('\n');
         self.output.data(rows).await

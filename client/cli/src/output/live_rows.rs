@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::style;
-use super::terminal_block::{TerminalBlock, TerminalSize, can_move_cursor};
+use super::terminal_block::{TerminalBlock, TerminalSize};
+use super::terminal_kind::can_move_cursor;
 
 /// A terminal may take this long for the last rows.
 const LAST_ROWS_TIMEOUT: Duration = Duration::from_millis(500);

@@ -20,6 +20,7 @@ mod rows;
 pub mod style;
 pub mod table;
 mod terminal_block;
+mod terminal_kind;
 mod verbosity;
 mod wrap;
 

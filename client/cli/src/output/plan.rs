@@ -9,6 +9,9 @@ use quiver_protocol::units;
 use super::json::{self, PlannedLine};
 use super::{style, table};
 
+/// Narrower terminals have no aligned columns.
+const MIN_TWO_COLUMNS: usize = 60;
+
 /// `differs, replace    notes/a.txt (600.0 MB)`. A name that does not fit the terminal has a row of its own.
 #[must_use]
 pub fn row(planned: &PlannedFile, width: Option<usize>) -> String {
@@ -38,7 +41,9 @@ pub fn row(planned: &PlannedFile, width: Option<usize>) -> String {
     let copy = copy.map_or_else(String::new, |copy| format!(" as {}", display_safe(&copy.target)));
     let target = format!("{target}{slash}");
     let target = if slash.is_empty() { target } else { style::painted(style::FOLDER, target) };
-    let cells = vec![format!("{action:<18}"), format!("{target}{details}{copy}")];
+    // A narrow terminal has no space for a column.
+    let column = if width.is_some_and(|width| width < MIN_TWO_COLUMNS) { 0 } else { 18 };
+    let cells = vec![format!("{action:<column$}"), format!("{target}{details}{copy}")];
     table::aligned(&[cells], width).join("\n")
 }
 
@@ -76,9 +81,15 @@ pub fn json_row(planned: &PlannedFile) -> String {
     })
 }
 
+/// The totals, in lines that fit the terminal.
+#[must_use]
+pub fn summary_lines(totals: &PlanSummary, width: Option<usize>) -> String {
+    table::aligned(&[vec![summary(totals)]], width).join("\n")
+}
+
 /// `6 files, 54 B: 3 to transfer (27 B), 1 already there, 2 would fail`
 #[must_use]
-pub fn summary(summary: &PlanSummary) -> String {
+fn summary(summary: &PlanSummary) -> String {
     let PlanSummary { total, moved, same, kept, asked, failed, left_out } = *summary;
     let files = units::counted(total.files, "file");
     let mut text = format!("{files}, {}: ", units::bytes(total.bytes));
@@ -167,6 +178,15 @@ mod tests {
             json_row(&planned),
             r#"{"plan":"differs_both_kept","action":"keep_both","path":"notes/a","target":"local/notes/a","kind":"file","size":100,"resume_at":0,"stored_as":"local/notes/a (2)","why":null}"#
         );
+    }
+
+    #[test]
+    fn rows_fit_a_narrow_terminal() {
+        let mut file = planned(PlanItemState::New, None);
+        assert_eq!(super::row(&file, Some(40)), "new  notes/a (100 B)");
+        file.target = "notes/a long name that needs a row".to_owned();
+        let row = super::row(&file, Some(40));
+        assert_eq!(row, "new\n    notes/a long name that needs a row\n    (100 B)");
     }
 
     #[test]

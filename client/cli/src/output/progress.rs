@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 
 use super::human::progress_line::{ProgressState, plain_progress_line, progress_line};
 use super::style;
-use super::terminal_block::{TerminalBlock, TerminalSize, can_move_cursor};
+use super::terminal_block::{TerminalBlock, TerminalSize};
+use super::terminal_kind::can_move_cursor;
 
 /// Transfers that take less time show nothing.
 const LINE_DELAY: Duration = Duration::from_millis(300);

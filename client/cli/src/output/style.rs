@@ -7,10 +7,9 @@ use std::io::{self, IsTerminal};
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
-use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::terminal_block::can_move_cursor;
+use super::terminal_kind::can_move_cursor;
 
 /// The word before an error.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -26,15 +25,6 @@ pub const OWN_NAME: Style = AnsiColor::Green.on_default().bold();
 pub const FOLDER: Style = AnsiColor::Blue.on_default().bold();
 /// The share and the bar of a running transfer.
 pub const PROGRESS: Style = AnsiColor::Green.on_default();
-
-/// The styles of clap's help and usage errors.
-pub const HELP: Styles = Styles::styled()
-    .header(Style::new().bold().underline())
-    .usage(Style::new().bold().underline())
-    .literal(NAME)
-    .error(ERROR)
-    .valid(HINT)
-    .invalid(WARNING);
 
 /// A text in a style. The text must be escaped.
 #[must_use]

@@ -38,11 +38,6 @@ impl TerminalSize {
     }
 }
 
-/// Whether a terminal can move its cursor.
-pub(super) fn can_move_cursor() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term != "dumb")
-}
-
 /// The lines that are drawn.
 #[derive(Debug, Default)]
 pub(super) struct TerminalBlock {

@@ -176,10 +176,10 @@ fn line(facts: &ProgressFacts, width: usize, with_bar: bool) -> String {
     let name = cut_middle(&name, width.saturating_sub(used));
     let free = width.saturating_sub(used + name.width() + GAP.len());
     if !name.is_empty() {
-        parts.insert(at, Part::plain(name));
+        parts.insert(at, LineFact::plain(name));
     }
     if let Some(share) = share(facts).filter(|_| with_bar && free >= MIN_BAR) {
-        parts.insert(at + 1, Part::coloured(bar(share, free.min(MAX_BAR))));
+        parts.insert(at + 1, LineFact::coloured(bar(share, free.min(MAX_BAR))));
     }
     let plain = joined(&parts, |part| part.text.clone());
     if plain.width() > width {
@@ -192,12 +192,12 @@ fn line(facts: &ProgressFacts, width: usize, with_bar: bool) -> String {
 }
 
 /// A part of a line.
-struct Part {
+struct LineFact {
     text: String,
     style: Option<Style>,
 }
 
-impl Part {
+impl LineFact {
     fn plain(text: String) -> Self {
         Self { text, style: None }
     }
@@ -208,43 +208,45 @@ impl Part {
 }
 
 /// Columns of the parts, with a gap after each.
-fn used_columns(parts: &[Part]) -> usize {
+fn used_columns(parts: &[LineFact]) -> usize {
     parts.iter().map(|part| part.text.width() + GAP.len()).sum()
 }
 
-fn joined(parts: &[Part], text: impl Fn(&Part) -> String) -> String {
+fn joined(parts: &[LineFact], text: impl Fn(&LineFact) -> String) -> String {
     parts.iter().map(text).collect::<Vec<_>>().join(GAP)
 }
 
 /// The parts beside name and bar.
-fn parts(facts: &ProgressFacts, detail: Detail) -> Vec<Part> {
+fn parts(facts: &ProgressFacts, detail: Detail) -> Vec<LineFact> {
     let mut parts = Vec::new();
     if let Some(files) = facts.files {
         let done = facts.files_done;
-        parts.push(Part::plain(if detail == Detail::Full {
+        parts.push(LineFact::plain(if detail == Detail::Full {
             format!("{done} of {files} files")
         } else {
             format!("{done}/{files}")
         }));
     }
-    parts.extend(share(facts).map(|share| Part::coloured(format!("{share:>2} %"))));
+    parts.extend(share(facts).map(|share| LineFact::coloured(format!("{share:>2} %"))));
     let moved = units::bytes(facts.moved);
     match facts.bytes {
         Some(bytes) if detail >= Detail::Total => {
-            parts.push(Part::plain(format!("{moved} of {}", units::bytes(bytes))));
+            parts.push(LineFact::plain(format!("{moved} of {}", units::bytes(bytes))));
         }
-        _ if detail >= Detail::Moved || share(facts).is_none() => parts.push(Part::plain(moved)),
+        _ if detail >= Detail::Moved || share(facts).is_none() => {
+            parts.push(LineFact::plain(moved))
+        }
         _ => {}
     }
     if let Some(waits_for) = facts.waits_for {
-        parts.push(Part::plain(waits_for.to_owned()));
+        parts.push(LineFact::plain(waits_for.to_owned()));
     }
     if detail >= Detail::Rate {
-        parts.extend(facts.rate.map(|rate| Part::plain(units::rate(rate))));
+        parts.extend(facts.rate.map(|rate| LineFact::plain(units::rate(rate))));
     }
     if detail >= Detail::TimeLeft {
         let left = facts.seconds_left.map(|seconds| format!("{} left", units::duration(seconds)));
-        parts.extend(left.map(Part::plain));
+        parts.extend(left.map(LineFact::plain));
     }
     parts
 }
