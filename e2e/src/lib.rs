@@ -60,6 +60,7 @@ pub mod raw_peer;
 pub mod server;
 pub mod sockets;
 pub mod terminal;
+pub mod terminal_picture;
 pub mod transfer_watch;
 pub mod tree;
 pub mod udp_relay;

@@ -24,10 +24,11 @@ pub use crate::tree::names;
 use crate::wire::Key;
 
 /// Variables that a test must not inherit from the environment it runs in.
-const INHERITED_VARIABLES: [&str; 7] = [
+const INHERITED_VARIABLES: [&str; 8] = [
     "QUIVER_SERVER",
     "QUIVER_CERT",
     "QUIVER_NAME",
+    "QUIVER_LOG",
     "RUST_LOG",
     "NO_COLOR",
     "XDG_RUNTIME_DIR",
@@ -260,8 +261,29 @@ impl QuiverCommand {
     /// Starts it at a terminal.
     #[must_use]
     pub fn start_at_terminal(&self) -> Terminal {
+        let program = self.command().get_program().to_owned();
+        Terminal::start(self.builder(CommandBuilder::new(program)))
+    }
+
+    /// Starts it at a terminal with this many columns.
+    #[must_use]
+    pub fn start_at_terminal_of(&self, columns: u16) -> Terminal {
+        let program = self.command().get_program().to_owned();
+        Terminal::start_with_columns(self.builder(CommandBuilder::new(program)), columns)
+    }
+
+    /// Starts it at a terminal, with its standard output in a pipe to `cat`, which shows it there.
+    #[must_use]
+    pub fn start_at_terminal_through_cat(&self) -> Terminal {
+        let mut shell = CommandBuilder::new("sh");
+        shell.args(["-c", "\"$@\" | cat", "sh"]);
+        shell.arg(self.command().get_program());
+        Terminal::start(self.builder(shell))
+    }
+
+    /// A program with this one's arguments, folder and environment.
+    fn builder(&self, mut builder: CommandBuilder) -> CommandBuilder {
         let command = self.command();
-        let mut builder = CommandBuilder::new(command.get_program());
         builder.args(command.get_args());
         builder.cwd(&self.folder);
         for (name, value) in command.get_envs() {
@@ -270,7 +292,7 @@ impl QuiverCommand {
                 None => builder.env_remove(name),
             }
         }
-        Terminal::start(builder)
+        builder
     }
 
     /// The command, for settings that this type does not have.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::terminal_picture::StyledText;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
 /// The timeout of all waits.
@@ -40,16 +41,23 @@ impl Terminal {
     /// Starts a program.
     #[must_use]
     pub fn start(command: CommandBuilder) -> Self {
-        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
+        Self::start_with_columns(command, COLUMNS)
+    }
+
+    /// Starts a program at a terminal with this many columns.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn start_with_columns(command: CommandBuilder, columns: u16) -> Self {
+        let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);
         let mut output = pair.master.try_clone_reader().expect("the terminal's output");
         let keyboard = pair.master.take_writer().expect("the terminal's input");
-        let (rows, columns) = (NonZeroU16::new(ROWS), NonZeroU16::new(COLUMNS));
-        let (Some(rows), Some(columns)) = (rows, columns) else {
-            unreachable!("both are positive")
-        };
+        let (rows, columns) = (NonZeroU16::new(ROWS), NonZeroU16::new(columns));
+        let (Some(rows), Some(columns)) = (rows, columns) else { panic!("a terminal has columns") };
         let parser = vt100::Parser::new(rows, columns, 0);
         let state = Mutex::new(ScreenState { parser, raw: Vec::new(), has_ended: false });
         let screen = Arc::new(Screen { state, changed: Condvar::new() });
@@ -97,6 +105,36 @@ impl Terminal {
         visible_text(&self.screen.state.lock().expect("the screen"))
     }
 
+    /// Whether the last occurrence of `text` on the screen is in colour, all of it.
+    ///
+    /// # Panics
+    /// If it is not on the screen.
+    #[must_use]
+    pub fn is_coloured(&self, text: &str) -> bool {
+        let state = self.screen.state.lock().expect("the screen");
+        let screen = state.parser.screen();
+        let rows: Vec<String> = screen.rows(0, COLUMNS).collect();
+        let found = rows.iter().enumerate().rev().find_map(|(row, shown)| {
+            let start = shown.rfind(text)?;
+            Some((u16::try_from(row).ok()?, shown[..start].chars().count()))
+        });
+        let (row, column) = found.unwrap_or_else(|| panic!("no {text:?} in {}", rows.join("\n")));
+        (column..column + text.chars().count()).all(|column| {
+            let cell = u16::try_from(column).ok().and_then(|column| screen.cell(row, column));
+            cell.is_some_and(|cell| cell.fgcolor() != vt100::Color::Default)
+        })
+    }
+
+    /// The screen with its colours, without blank rows at the end.
+    #[must_use]
+    pub fn styled_rows(&self) -> Vec<Vec<StyledText>> {
+        let state = self.screen.state.lock().expect("the screen");
+        let screen = state.parser.screen();
+        let last = visible_text(&state).lines().count();
+        let rows = (0..u16::try_from(last).unwrap_or(ROWS)).map(|row| styled_row(screen, row));
+        rows.collect()
+    }
+
     /// All output of the program, with escape sequences.
     #[must_use]
     pub fn raw_output(&self) -> Vec<u8> {
@@ -129,13 +167,15 @@ impl Terminal {
         self.wait_for_state(what, |state| condition(&visible_text(state)));
     }
 
-    /// Waits until the program has written `text`, even if it has scrolled off the screen since.
+    /// Waits until the program has written `text`, in whatever colours, even if it has scrolled off the screen since.
     ///
     /// # Panics
     /// If it does not within 20 s, or the program exits first; the message contains the screen.
     pub fn wait_for_output(&self, text: &str) {
         self.wait_for_state(&format!("{text:?} to be written"), |state| {
-            state.raw.windows(text.len()).any(|written| written == text.as_bytes())
+            without_colours(&state.raw)
+                .windows(text.len())
+                .any(|written| written == text.as_bytes())
         });
     }
 
@@ -200,6 +240,58 @@ impl std::fmt::Debug for Terminal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Terminal").field("screen", &self.contents()).finish_non_exhaustive()
     }
+}
+
+/// A row of the screen, without blanks at its end.
+fn styled_row(screen: &vt100::Screen, row: u16) -> Vec<StyledText> {
+    let mut parts: Vec<StyledText> = Vec::new();
+    for cell in (0..COLUMNS).map_while(|column| screen.cell(row, column)) {
+        let colour = match cell.fgcolor() {
+            vt100::Color::Idx(number) => Some(number),
+            vt100::Color::Default | vt100::Color::Rgb(..) => None,
+        };
+        let text = if cell.is_wide_continuation() {
+            ""
+        } else if cell.contents().is_empty() {
+            " "
+        } else {
+            cell.contents()
+        };
+        match parts.last_mut() {
+            Some(last) if (last.colour, last.is_bold) == (colour, cell.bold()) => {
+                last.text.push_str(text);
+            }
+            _ => {
+                let (text, is_bold) = (text.to_owned(), cell.bold());
+                parts.push(StyledText { text, colour, is_bold });
+            }
+        }
+    }
+    if let Some(last) = parts.last_mut() {
+        last.text.truncate(last.text.trim_end().len());
+    }
+    parts.retain(|part| !part.text.is_empty());
+    parts
+}
+
+/// Output without the escape sequences of colours, `ESC [ digits m`.
+fn without_colours(raw: &[u8]) -> Vec<u8> {
+    let mut rest = raw;
+    let mut text = Vec::with_capacity(raw.len());
+    while let Some((first, after)) = rest.split_first() {
+        let sequence = rest.strip_prefix(b"\x1b[").and_then(|parameters| {
+            let end = parameters.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';'))?;
+            (parameters[end] == b'm').then(|| &parameters[end + 1..])
+        });
+        match sequence {
+            Some(after) => rest = after,
+            None => {
+                text.push(*first);
+                rest = after;
+            }
+        }
+    }
+    text
 }
 
 fn visible_text(state: &ScreenState) -> String {

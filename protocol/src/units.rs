@@ -76,6 +76,13 @@ pub fn took(time: Duration) -> String {
     }
 }
 
+/// `1 file`, `3 files`: a count of things whose plural ends with an s.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

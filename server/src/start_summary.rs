@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use quiver_protocol::text::display_path;
+use quiver_protocol::units;
 
 use crate::certificate;
 use crate::config::Config;
@@ -36,10 +37,10 @@ impl StartSummary {
         let Self { folder, slots, has_uploads, has_passwords, .. } = self;
         let on_or_off = |is_on: &bool| if *is_on { "on" } else { "off" };
         format!(
-            "serving {} ({}), {slots} {}, uploads {}, passwords {}",
+            "serving {} ({}), {}, uploads {}, passwords {}",
             display_path(folder),
             file_count(count),
-            if *slots == 1 { "slot" } else { "slots" },
+            units::counted(*slots as u64, "slot"),
             on_or_off(has_uploads),
             on_or_off(has_passwords),
         )
@@ -54,11 +55,8 @@ impl StartSummary {
 
 fn file_count(count: FileCount) -> String {
     let FileCount { files, is_complete } = count;
-    match (files, is_complete) {
-        (1, true) => "1 file".to_owned(),
-        (files, true) => format!("{files} files"),
-        (files, false) => format!("at least {files} files"),
-    }
+    let at_least = if is_complete { "" } else { "at least " };
+    format!("{at_least}{}", units::counted(files, "file"))
 }
 
 /// The address that clients type. For every address of this machine, it is the one of its default route, which this

@@ -15,6 +15,9 @@ use quinn::Connection;
 use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
 use quinn_proto::RttEstimator;
 
+/// The controller that this one delegates to, as RFC 9438 names it.
+pub(crate) const CONTROLLER_NAME: &str = "CUBIC";
+
 /// Creates the controllers of an endpoint's connections, and can remove all their limits at once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CloseAwareControllerFactory {

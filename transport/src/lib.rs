@@ -16,6 +16,7 @@
 //! | [`mod@close`] | closing connections, and why a connection ended |
 //! | `relay_socket` | the path of a connection between two clients inside a stream to the server |
 //! | `quiet_socket` | drops packets of unknown senders that QUIC would answer |
+//! | [`path_facts`] | what is known of the path of a connection |
 //! | [`random`] | random bytes that no one can predict |
 //! | [`liveness`] | whether the other side of a connection still responds |
 //! | [`log_writer`] | writing log lines on a separate thread |
@@ -30,6 +31,7 @@ pub mod handshake;
 pub mod identity;
 pub mod liveness;
 pub mod log_writer;
+pub mod path_facts;
 mod path_mtu;
 pub mod priority;
 mod quiet_socket;
@@ -49,6 +51,7 @@ pub use endpoint::{DialId, Endpoint};
 pub use handshake::{AcceptedConnection, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;
+pub use path_facts::PathFacts;
 pub use priority::StreamPriority;
 pub use relay_socket::PacketRelay;
 pub use role::Role;

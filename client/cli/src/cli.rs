@@ -28,12 +28,13 @@ pub use self::peers::{
 };
 pub use self::transfers::{CancelArgs, PauseArgs, ResumeArgs, TransfersArgs};
 pub use self::trust::{StatusArgs, TrustAction, TrustArgs};
+use crate::output::style;
 use crate::server_choice::ServerChoice;
 use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
 #[derive(Debug, Parser)]
-#[command(name = "quiver", version, max_term_width = 100)]
+#[command(name = "quiver", version, max_term_width = 100, styles = style::HELP)]
 pub struct ClientArgs {
     /// Flags of every command.
     #[command(flatten)]
@@ -79,7 +80,7 @@ pub struct SettingsArgs {
     /// Print only data and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Print debug messages to stderr
+    /// Say how the connection is made, and how transfers end
     #[arg(long, short, global = true)]
     pub verbose: bool,
 }

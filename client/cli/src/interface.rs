@@ -22,6 +22,7 @@ use quiver_protocol::text::display_safe;
 
 pub use self::peers::PeerDisplay;
 use self::questions::ask_question;
+use self::transfer_states::FileTally;
 use crate::config::ServerEntries;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
@@ -58,6 +59,8 @@ pub struct Interface {
     displayed: HashSet<TransferId>,
     /// Transfers that are paused.
     paused: HashSet<TransferId>,
+    /// The files of transfers that have no summary of their own.
+    tallies: HashMap<TransferId, FileTally>,
     peer_display: PeerDisplay,
 }
 
@@ -93,6 +96,7 @@ impl Interface {
             styles: HashMap::new(),
             default_style: TransferStyle::default(),
             plan_rows: HashMap::new(),
+            tallies: HashMap::new(),
             peer_display: PeerDisplay::default(),
         }
     }
@@ -281,6 +285,8 @@ impl Interface {
                         self.show_unawaited_failure(id).await;
                     }
                     self.plan_rows.remove(&id);
+                    self.show_tally(id, state).await;
+                    self.show_end(id).await;
                 }
             }
             TransferEvent::Downloaded(file) if style.json => {
@@ -292,9 +298,11 @@ impl Interface {
                 self.output.data(line + "\n").await?;
             }
             TransferEvent::Downloaded(file) if file.already_there => {
+                self.tallies.entry(id).or_default().same += 1;
                 self.output.say(human::already_there(&file.path)).await;
             }
             TransferEvent::Downloaded(file) => {
+                self.tallies.entry(id).or_default().add(file.size);
                 let text = match self.output.mode() {
                     UiMode::Prompt => receipt("File received successfully", style, &file.path),
                     _ => human::received(&file.path, file.size),
@@ -305,9 +313,11 @@ impl Interface {
                 self.output.data(json::line(&json::UploadedLine::new(&file)) + "\n").await?;
             }
             TransferEvent::Uploaded(file) if file.already_there => {
+                self.tallies.entry(id).or_default().same += 1;
                 self.output.say(human::already_there(&file.path)).await;
             }
             TransferEvent::Uploaded(file) => {
+                self.tallies.entry(id).or_default().add(file.size);
                 let text = match self.output.mode() {
                     UiMode::Prompt => receipt("File stored successfully", style, &file.path),
                     _ => human::stored(&file.path, file.size),
@@ -328,6 +338,7 @@ impl Interface {
                 self.output.data(json::line(&json::SummaryLine::new(&summary)) + "\n").await?;
             }
             TransferEvent::Summary(summary) => {
+                self.tallies.remove(&id);
                 if let Ok(status) = self.client.transfer(id) {
                     self.output.say(human::summary(&summary, status.direction)).await;
                 }

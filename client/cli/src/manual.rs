@@ -68,6 +68,10 @@ pub const MANUAL: Manual = Manual {
         ("QUIVER_SERVER", "As --server."),
         ("QUIVER_CERT", "As --cert."),
         ("QUIVER_NAME", "As --name."),
+        (
+            "QUIVER_LOG",
+            "Log lines for developers on standard error: a level such as debug, or directives for modules.",
+        ),
         ("NO_COLOR", "Prints no colours if it is set and not empty."),
         ("TERM", "If it is dumb, neither colours nor progress bars are drawn."),
     ],

@@ -19,7 +19,7 @@ use crate::command::{self, UserSession};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
-use crate::output::{self, JsonMode, Output, human};
+use crate::output::{self, JsonMode, Output, Verbosity, human, style};
 use crate::prompt::BatchOptions;
 use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalRestorer};
@@ -135,8 +135,8 @@ fn execute(
             .any(|name| variable(name).is_some_and(|display| !display.is_empty())),
         home: home.clone(),
     };
+    let _log = output::start_developer_log(variable(output::LOG_VARIABLE))?;
     let config = Config::new(cli.settings, variable, file.as_deref(), home.as_deref())?;
-    let _log = config.verbose.then(output::start_verbose_log).transpose()?;
     let mode = match &cli.command {
         Some(_) => UiMode::OneShot,
         None if output::is_interactive() => UiMode::Prompt,
@@ -150,11 +150,13 @@ fn execute(
         let what = "--json is for a command, or for commands that are read from standard input";
         return Err(Failure::usage(what, "at the prompt, list --json prints JSON objects"));
     }
-    let output = Output::new(mode, config.quiet, json.clone());
+    let verbosity = Verbosity::of_flags(config.quiet, config.verbose);
+    let output = Output::new(mode, verbosity, json.clone());
     let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
     if let Err(why @ FolderError::Inaccessible { .. }) = folders.config() {
-        let note = human::without_os_codes(format!("note: the settings file is not read: {why}"));
+        let note = human::without_os_codes(why.to_string());
+        let note = style::note(format_args!("the settings file is not read: {note}"));
         runtime.block_on(output.note("settings_not_read", note));
     }
     let work_timeout = if command::may_have_disk_work(cli.command.as_ref()) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::reply::Welcome;
-use quiver_transport::{ConnectionEnd, Endpoint};
+use quiver_transport::{ConnectionEnd, Endpoint, PathFacts};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -212,6 +212,12 @@ impl Client {
     pub fn is_connected(&self) -> bool {
         let session = self.0.session.lock();
         session.as_ref().is_some_and(|session| session.handle().connection.close_reason().is_none())
+    }
+
+    /// The path to the server; `None` before the first connection.
+    #[must_use]
+    pub fn server_path(&self) -> Option<PathFacts> {
+        self.handle().ok().map(|handle| PathFacts::of(&handle.connection))
     }
 
     /// The server's response to the last hello.

@@ -15,12 +15,13 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{ClientName, Fingerprint, Secret};
-use quiver_transport::{Channel, Connection, Endpoint, Identity, IdentityError};
+use quiver_transport::{Channel, Connection, Endpoint, Identity, IdentityError, PathFacts};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::address::ServerAddress;
+use crate::connection_detail::ConnectionDetail;
 use crate::error::ClientError;
 use crate::event::ConnectionState;
 use crate::folders::{FolderError, Folders};
@@ -150,7 +151,10 @@ impl Connector {
         self.is_first = true;
         self.restart_deadline();
         if self.pin.is_none() {
-            self.pin = Some(self.establish_trust().await?);
+            let pin = self.establish_trust().await?;
+            let (fingerprint, source) = (pin.fingerprint(), pin.source());
+            self.report_detail(ConnectionDetail::Trusted { fingerprint, source }).await;
+            self.pin = Some(pin);
         }
         let guest = GuestConnection::new(self.dial().await?);
         self.reporter.set_connection(ConnectionState::SigningIn);
@@ -189,6 +193,19 @@ impl Connector {
         identity: Option<&Arc<Identity>>,
         pin: Option<Fingerprint>,
     ) -> Result<Connection, DialFailure> {
+        let (server, start) = (self.server.to_string(), Instant::now());
+        self.report_detail(ConnectionDetail::Dialling { server }).await;
+        let connection = self.dial_until_deadline(identity, pin).await?;
+        let (path, took) = (PathFacts::of(&connection), start.elapsed());
+        self.report_detail(ConnectionDetail::Dialled { path, took }).await;
+        Ok(connection)
+    }
+
+    async fn dial_until_deadline(
+        &self,
+        identity: Option<&Arc<Identity>>,
+        pin: Option<Fingerprint>,
+    ) -> Result<Connection, DialFailure> {
         let limits = DialLimits { deadline: self.deadline, heeds_refusals: self.is_first };
         let dialling = dial::dial(&self.endpoint, &self.server, identity, pin, limits);
         tokio::pin!(dialling);
@@ -200,6 +217,11 @@ impl Connector {
         }
         self.reporter.notify(Notice::Connecting { server: self.server.to_string() }).await;
         dialling.await
+    }
+
+    /// Reports a step on the way to a session.
+    async fn report_detail(&self, detail: ConnectionDetail) {
+        self.reporter.notify(Notice::Connection(detail)).await;
     }
 
     fn dial_error(&self, error: DialFailure) -> ClientError {

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`Client`] | the handle for interfaces: requests, responses, events |
 //! | [`request`], [`settings`] | what an interface can request, and the settings of the connection |
-//! | [`event`], [`question`], [`notice`], [`transfers`] | what the client reports to interfaces |
+//! | [`event`], [`question`], [`notice`], [`connection_detail`], [`transfers`] | what the client reports to interfaces |
 //! | [`error`] | every error, with a stable code |
 //! | `connection`, `reconnecting` | dial, verify the server, sign in; reconnect, with the only retry loop |
 //! | `typed_path` | paths of the server as people type them |
@@ -25,6 +25,7 @@ pub mod address;
 mod client;
 pub mod commands;
 mod connection;
+pub mod connection_detail;
 mod download;
 mod entry_walk;
 pub mod error;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use quiver_protocol::FilePath;
 use quiver_transfer::file_system::UnsetAttributes;
 
+use crate::connection_detail::ConnectionDetail;
+
 /// A notice.
 #[derive(Debug, Clone)]
 pub enum Notice {
@@ -14,6 +16,8 @@ pub enum Notice {
         /// The server.
         server: String,
     },
+    /// How the connection is made.
+    Connection(ConnectionDetail),
     /// The user has confirmed the server's fingerprint, and it cannot be remembered.
     ServerNotRemembered {
         /// The server.

@@ -21,6 +21,7 @@ pub(crate) fn text(notice: &Notice) -> Option<String> {
         Notice::KeptBoth { kept, stored } => format!("{kept} is kept, the new file is {stored}"),
         Notice::AlreadyRunning { transfer } => format!("{transfer} is running in another process"),
         Notice::Connecting { .. }
+        | Notice::Connection(_)
         | Notice::Reconnecting { .. }
         | Notice::HashingPrefix { .. }
         | Notice::Resuming { .. }

@@ -58,7 +58,10 @@ impl ProgramPair {
         let start = |side: Side, name: &str, arguments: &[&str]| {
             let command = homes[side as usize].quiver_as(&server, name, arguments);
             PeerProgram::start(
-                &command.arguments(["--json", "--verbose"]).on_host(lab.client(side)),
+                &command
+                    .arguments(["--json"])
+                    .environment("QUIVER_LOG", "debug")
+                    .on_host(lab.client(side)),
             )
         };
         // It would fetch the file beside the other process.

@@ -26,7 +26,7 @@ async fn rm_removes_files_and_empty_folders() {
     let refused = quiver(&home, &server, &["rm", "a"]).await;
     assert!(refused.expect(2).stderr.contains("hint: --yes"), "{}", refused.stderr);
     let removed = quiver(&home, &server, &["rm", "a", "empty/", "--yes"]).await;
-    assert_eq!(removed.expect(0).stderr, "a: removed\nempty: removed\n");
+    assert_eq!(removed.expect(0).stderr, "a: removed\nempty: removed\nRemoved 2 paths.\n");
     let partly = quiver(&home, &server, &["rm", "b", "notes", "missing", "--yes", "--json"]).await;
     let object: Value = serde_json::from_str(&partly.expect(10).stdout).unwrap();
     assert_eq!(object, json!({"removed": "b"}));
@@ -65,7 +65,7 @@ async fn mkdir_creates_a_folder_and_its_parents() {
     let server = server().await;
     let home = Home::new();
     let made = quiver(&home, &server, &["mkdir", "a/b/c", "d"]).await;
-    assert_eq!(made.expect(0).stderr, "a/b/c: made\nd: made\n");
+    assert_eq!(made.expect(0).stderr, "a/b/c: made\nd: made\nMade 2 folders.\n");
     assert!(server.files().join("a/b/c").is_dir());
     let again = quiver(&home, &server, &["mkdir", "d"]).await;
     assert!(again.expect(1).stderr.contains("it already exists"), "{}", again.stderr);

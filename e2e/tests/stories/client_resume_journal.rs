@@ -77,7 +77,7 @@ async fn transfers_lists_unfinished_transfers_and_resume_finishes_them() {
     assert_eq!(listed[1]["local"], local.to_str().unwrap());
     let list = home.quiver(["transfers"]).run().await;
     let share = home.partial_length() * 100 / SIZE as u64;
-    let row = format!(": {share} % of {}, started 2", units::bytes(SIZE as u64));
+    let row = format!("  {share} % of {}  started 2", units::bytes(SIZE as u64));
     assert!(list.expect(0).stdout.contains(&row));
 
     let missing = home.quiver(["resume", "two"]).run().await;

@@ -171,7 +171,7 @@ async fn the_client_resumes_a_get_without_file_locks() {
         wait_until("some of the content", || home.partial_length() > 2 * MIB as u64).await;
         // Another process neither resumes nor removes the running transfer.
         let transfers = run(&home.quiver(["transfers"]), &[&faults]).await;
-        assert!(transfers.expect(0).stdout.contains(": running, "), "{}", transfers.stdout);
+        assert!(transfers.expect(0).stdout.contains("  running  "), "{}", transfers.stdout);
         run(&home.quiver(["transfers", "--clean"]), &[&faults]).await.expect(0);
         process.signal(Signal::INT);
         assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130));

@@ -70,7 +70,7 @@ async fn only_loopback_listens_with_one_port() {
 async fn the_browser_is_opened_without_showing_the_code() {
     let home = Home::new();
     let (folder, report) = opener(&home);
-    let command = home.quiver(["gui", "--verbose"]);
+    let command = home.quiver(["gui", "--verbose"]).environment("QUIVER_LOG", "debug");
     let command = command.environment("PATH", path_with(&folder)).environment("DISPLAY", ":9");
     let page = PageProgram::start(&command).await;
     wait_until("the browser to open", || report.exists()).await;

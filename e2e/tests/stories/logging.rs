@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use portable_pty::CommandBuilder;
 use quiver_e2e::disk::{SmallDisk, small_disks_available};
 use quiver_e2e::process::{Process, Signal};
-use quiver_e2e::quiver::finish;
+use quiver_e2e::quiver::{QuiverCommand, finish};
 use quiver_e2e::server::ServerOptions;
 use quiver_e2e::sockets::{SocketKind, listen_address};
 use quiver_e2e::terminal::Terminal;
@@ -264,12 +264,12 @@ async fn a_server_that_cannot_write_its_error_still_exits_with_code_1() {
 }
 
 #[tokio::test]
-async fn a_verbose_client_downloads_although_it_cannot_write_its_log() {
+async fn a_client_downloads_although_it_cannot_write_its_log() {
     let server = Server::start().await;
     server.add_file("a", vec![7; 4 * 1024 * 1024]);
     for stderr in unwritable_outputs() {
         let home = Home::new();
-        let mut command = home.quiver_as(&server, "Ron", ["-v", "get", "a"]).command();
+        let mut command = logging(home.quiver_as(&server, "Ron", ["-v", "get", "a"])).command();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let process = Process::start_with_stderr(&mut command, stderr);
         drop(command);
@@ -279,13 +279,13 @@ async fn a_verbose_client_downloads_although_it_cannot_write_its_log() {
 }
 
 #[tokio::test]
-async fn a_verbose_client_does_not_wait_for_its_log() {
+async fn a_client_does_not_wait_for_its_log() {
     let server = Server::start().await;
     server.add_file("a", vec![7; 4 * 1024 * 1024]);
     let home = Home::new();
     let (reader, writer) = std::io::pipe().unwrap();
     fill(&mut OwnedFd::from(writer.try_clone().unwrap()));
-    let mut command = home.quiver_as(&server, "Ron", ["-v", "--quiet", "get", "a"]).command();
+    let mut command = logging(home.quiver_as(&server, "Ron", ["--quiet", "get", "a"])).command();
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let process = Process::start_with_stderr(&mut command, writer);
     drop(command);
@@ -295,15 +295,20 @@ async fn a_verbose_client_does_not_wait_for_its_log() {
 }
 
 #[tokio::test]
-async fn a_verbose_client_writes_its_log_before_its_error() {
+async fn a_client_writes_its_log_before_its_error() {
     let server = Server::start().await;
     let home = Home::new();
-    let failed = home.quiver_as(&server, "Ron", ["-v", "get", "missing"]).run().await;
+    let failed = logging(home.quiver_as(&server, "Ron", ["get", "missing"])).run().await;
     failed.expect(7);
     let lines: Vec<_> = failed.stderr.lines().collect();
     let error = lines.iter().position(|line| line.starts_with("error: ")).unwrap();
     let log = lines.iter().rposition(|line| line.contains(" DEBUG ")).unwrap();
     assert!(log < error, "{}", failed.stderr);
+}
+
+/// A client that logs for developers.
+fn logging(quiver: QuiverCommand) -> QuiverCommand {
+    quiver.environment("QUIVER_LOG", "debug")
 }
 
 /// A full disk and a closed pipe, as standard errors that cannot be written to.

@@ -256,7 +256,7 @@ async fn an_offer_that_the_page_sends_is_one_of_its_transfers_while_it_is_fetche
     assert_eq!(board.request(pause).await.unwrap_err()["code"], "invalid_request");
     // Another process lists it too, and cancels it.
     let listed = ann_home.quiver(["transfers"]).run().await;
-    assert!(listed.expect(0).stdout.starts_with("1: big to @Ron: running, "), "{listed:?}");
+    assert!(listed.expect(0).stdout.starts_with("1: big to @Ron  running  "), "{listed:?}");
     ann_home.quiver(["cancel", "1"]).run().await.expect(0);
     board.wait_until_gone(&view["transfer"]).await;
     assert_ne!(accept.wait_for_exit(TIMEOUT).await.code(), Some(0));

@@ -197,10 +197,11 @@ async fn assert_refused(home: &Home, server: &Server, session: &Path, why: &str)
     run(&["get", "small", "--overwrite"]).await.expect(0);
     // Files with the same content would be left as they are. This one lasts long enough for a socket.
     fs::write(home.file("medium"), "older").unwrap();
-    let slow = ["get", "medium", "--limit", "100KB/s", "--overwrite", "--verbose"];
-    let verbose = run(&slow).await;
+    let slow = ["get", "medium", "--limit", "100KB/s", "--overwrite"];
+    let logging = home.quiver_as(server, "Ann", slow).environment("XDG_RUNTIME_DIR", session);
+    let logging = logging.environment("QUIVER_LOG", "debug").run().await;
     let logged = "other programs do not see the transfers of this one";
-    assert!(verbose.expect(0).stderr.contains(logged), "{}", verbose.stderr);
+    assert!(logging.expect(0).stderr.contains(logged), "{}", logging.stderr);
     let listed = run(&["transfers"]).await;
     let note = "note: the transfers of other programs are not shown: ";
     assert!(listed.expect(0).stderr.starts_with(note), "{}", listed.stderr);

@@ -61,7 +61,7 @@ async fn a_get_is_paused_resumed_and_cancelled_from_another_process() {
 
     let listed = home.quiver(["transfers"]).run().await;
     let row = listed.expect(0).stdout.clone();
-    let expected = format!("1: big from {}: running, ", server.address());
+    let expected = format!("1: big from {}  running  ", server.address());
     assert!(row.starts_with(&expected) && row.ends_with(" (get)\n"), "{row}");
     // Its journal entry is not listed a second time.
     assert_eq!(row.lines().count(), 1, "{row}");
@@ -285,14 +285,14 @@ async fn a_watch_at_a_terminal_replaces_its_rows_until_ctrl_c() {
     let mut terminal = home.quiver(["transfers", "--watch"]).start_at_terminal();
     terminal.wait_for("no running transfers");
     let mut get = home.quiver_as(&server, "Ann", ["get", "big"]).arguments(SLOW).start();
-    let row = format!("1: big from {}: ", server.address());
-    let has_rate = |screen: &str| screen.contains(&row) && screen.contains(" left (get)");
+    let row = format!("1: big from {}  ", server.address());
+    let has_rate = |screen: &str| screen.contains(&row) && screen.contains(" left  (get)");
     terminal.wait_until("a row", has_rate);
     let screen = terminal.contents();
     assert_eq!(screen.matches("big from").count(), 1, "{screen}");
     assert!(!screen.contains("no running transfers"), "{screen}");
     home.quiver(["pause", "1"]).run().await.expect(0);
-    terminal.wait_for("paused, ");
+    terminal.wait_for("  paused  ");
     home.quiver(["cancel", "1"]).run().await.expect(0);
     get.wait_for_exit(TIMEOUT).await;
     terminal.wait_until("no row", |screen| screen.contains("no running transfers"));
@@ -321,10 +321,10 @@ async fn a_watch_off_a_terminal_prints_a_row_for_each_new_state() {
         assert!(row.starts_with("1: big from "), "{row}");
         let state = *wanted.peek().unwrap();
         // A plan may be seen first.
-        if row.contains(&format!(": {state}")) {
+        if row.contains(&format!("  {state}  ")) {
             wanted.next();
         } else {
-            assert!(row.contains(": planning"), "{row} instead of {state}");
+            assert!(row.contains("  planning  "), "{row} instead of {state}");
         }
         wanted.peek().is_none().then_some(())
     });

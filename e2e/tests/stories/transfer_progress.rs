@@ -171,7 +171,9 @@ async fn a_long_transfer_is_visible_at_the_prompt() {
     let started = ron.enter("get big --limit 700kB/s");
     assert!(started.contains("continues in the background."), "{started}");
     let row = |screen: &str| {
-        screen.contains(" % of 9.0 MB, ") && screen.contains("kB/s, ") && screen.contains(" left (")
+        screen.contains(" % of 9.0 MB  ")
+            && screen.contains("kB/s  ")
+            && screen.contains(" left  (")
     };
     // The rate is known after a moment.
     while !row(&ron.enter("transfers")) {}

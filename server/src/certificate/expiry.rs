@@ -1,6 +1,7 @@
 //! Decides when to warn about the dates of the server's certificate. The time is an argument.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use quiver_protocol::units;
 use quiver_transport::CertificateInfo;
 
 /// Warnings begin this many days before the certificate expires.
@@ -53,8 +54,8 @@ impl ExpiryWarnings {
             Some(format!("the certificate expired on {until}: every client refuses it; {renew}"))
         } else if days < WARNING_DAYS {
             let until = date(self.not_after);
-            let unit = if days == 1 { "day" } else { "days" };
-            Some(format!("the certificate expires in {days} {unit}, on {until}: {renew}"))
+            let days = units::counted(days.unsigned_abs(), "day");
+            Some(format!("the certificate expires in {days}, on {until}: {renew}"))
         } else {
             None
         }

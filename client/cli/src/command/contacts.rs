@@ -55,7 +55,7 @@ async fn list(interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
         if has_several && server.replace(contact.server) != Some(contact.server) {
             rows.push(&format!("Server {}:", contact.server)).await?;
         }
-        rows.push(&human::peers::contact(contact, &Local)).await?;
+        rows.push(&human::peers::contact(contact, output.data_width(), &Local)).await?;
     }
     rows.finish().await?;
     if contacts.is_empty() && !as_json {

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::cli::GuiArgs;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, human, json};
+use crate::output::{Output, human, json, style};
 use crate::unix::{Signal, Signals};
 
 /// What the page needs of its user's session.
@@ -98,7 +98,7 @@ async fn show(
     if let Some(folder) = runtime_folder
         && let Err(error) = open_browser(folder, link).await
     {
-        let note = format!("note: no browser was opened: {error}");
+        let note = style::note(format_args!("no browser was opened: {error}"));
         output.warn("no_browser", human::without_os_codes(note)).await;
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::cli::{self, ListOrder};
 use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::human::listing::{self, EntryTotals};
-use crate::output::{Output, RowWriter, human, json};
+use crate::output::{Output, RowWriter, human, json, style};
 use crate::ui_mode::UiMode;
 
 /// The most entries that are kept in memory to be sorted.
@@ -118,7 +118,7 @@ impl<'a> EntryRows<'a> {
         let row = if self.arguments.json {
             json::line(entry)
         } else if self.arguments.long {
-            listing::long_row(entry, &Local)
+            listing::long_row(entry, self.output.data_width(), &Local)
         } else {
             human::folder_entry(entry)
         };
@@ -131,11 +131,23 @@ impl<'a> EntryRows<'a> {
             self.rows.push(&listing::totals(&self.totals)).await?;
         }
         self.rows.finish().await?;
-        let is_noted = self.is_empty && is_for_people && !self.arguments.long;
-        if is_noted && self.output.mode() == UiMode::Prompt {
-            self.output.say("Server: the folder is empty").await;
+        if self.is_empty && is_for_people && !self.arguments.long {
+            note_empty(self.output).await;
         }
         Ok(())
+    }
+}
+
+/// Says that a folder is empty, where a person sees it.
+async fn note_empty(output: &Output) {
+    let note = "the folder is empty";
+    match output.mode() {
+        UiMode::Prompt => {
+            let server = style::painted(style::NAME, "Server:");
+            output.say(format!("{server} {note}")).await;
+        }
+        UiMode::OneShot => output.say_at_terminal(note).await,
+        UiMode::Batch => {}
     }
 }
 

@@ -4,6 +4,7 @@ use quiver_client::ClientError;
 use quiver_client::commands::parse_path;
 use quiver_client::error::Failures;
 use quiver_protocol::text::display_safe;
+use quiver_protocol::units;
 
 use super::report_failed;
 use crate::cli;
@@ -25,11 +26,13 @@ pub(super) async fn run(
     let (client, output) = (interface.client.clone(), interface.output.clone());
     client.require_upload_permission("cannot make folders")?;
     let mut failures = Failures::new(paths.len(), "folders were not made");
+    let (total, mut made) = (paths.len(), 0_u64);
     let mut paths = paths.iter();
     while let Some(path) = paths.next() {
         let rest = paths.len();
         let error = match interface.drive(client.make_folder(path)).await? {
             Ok(created) if created || arguments.parents => {
+                made += u64::from(created);
                 if arguments.json {
                     output.data(json::line(&json::MadeFolderLine { path, created }) + "\n").await?;
                 } else {
@@ -45,5 +48,10 @@ pub(super) async fn run(
             break;
         }
     }
-    Ok(failures.result()?)
+    // The failure of some is a summary too.
+    failures.result()?;
+    if total > 1 && !arguments.json {
+        output.say(format!("Made {}.", units::counted(made, "folder"))).await;
+    }
+    Ok(())
 }

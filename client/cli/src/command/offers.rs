@@ -21,25 +21,21 @@ pub(super) async fn run(
         incoming.retain(|offer| !offer.state.is_settled());
         outgoing.retain(|offer| !offer.state.is_settled());
     }
-    let mut rows = RowWriter::plain(&output);
-    for offer in &incoming {
-        let row = if arguments.json {
-            json::line(&json::peers::OfferRow::incoming(offer))
-        } else {
-            human::offers::incoming_row(offer, &Local)
-        };
-        rows.push(&row).await?;
+    if arguments.json {
+        let mut rows = RowWriter::plain(&output);
+        for offer in &incoming {
+            rows.push(&json::line(&json::peers::OfferRow::incoming(offer))).await?;
+        }
+        for offer in &outgoing {
+            rows.push(&json::line(&json::peers::OfferRow::outgoing(offer))).await?;
+        }
+        return rows.finish().await;
     }
-    for offer in &outgoing {
-        let row = if arguments.json {
-            json::line(&json::peers::OfferRow::outgoing(offer))
-        } else {
-            human::offers::outgoing_row(offer, &Local)
-        };
-        rows.push(&row).await?;
-    }
-    rows.finish().await?;
-    if incoming.is_empty() && outgoing.is_empty() && !arguments.json {
+    let incoming = incoming.iter().map(|offer| human::offers::incoming_row(offer, &Local));
+    let outgoing = outgoing.iter().map(|offer| human::offers::outgoing_row(offer, &Local));
+    let rows: Vec<_> = incoming.chain(outgoing).collect();
+    output.table(&rows).await?;
+    if rows.is_empty() {
         output.say("no open offers").await;
     }
     Ok(())

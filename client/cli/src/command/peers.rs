@@ -35,8 +35,8 @@ pub(super) async fn run(
             }
         }
         let mut clients = client.status().await?;
-        let mut rows = RowWriter::plain(&output);
-        let mut is_empty = true;
+        let mut json_rows = RowWriter::plain(&output);
+        let (mut table, mut is_empty) = (Vec::new(), true);
         while let Some(row) = clients.next().await? {
             let key = row.name.key();
             if row.end.is_some() || key == own {
@@ -46,15 +46,16 @@ pub(super) async fn run(
             let contact = contacts.get(&key);
             let verified = contact.map(|known| known.keys.iter().any(|key| key.verified.is_some()));
             let (name, reachable, path) = (&row.name, row.reachable, paths.get(&key));
-            let line = if arguments.json {
+            if arguments.json {
                 let path = path.map(json::peers::path_kind);
-                json::line(&json::peers::PeerRow { name, reachable, verified, path })
+                let row = json::peers::PeerRow { name, reachable, verified, path };
+                json_rows.push(&json::line(&row)).await?;
             } else {
-                human::peers::peer(name, reachable, verified, path)
-            };
-            rows.push(&line).await?;
+                table.push(human::peers::peer(name, reachable, verified, path));
+            }
         }
-        rows.finish().await?;
+        json_rows.finish().await?;
+        output.table(&table).await?;
         if is_empty && !arguments.json && output.mode() != UiMode::Batch {
             output.say("no other client is connected").await;
         }

@@ -6,6 +6,7 @@ use quiver_client::error::Failures;
 use quiver_client::{Client, ClientError};
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
+use quiver_protocol::units;
 use tokio::task::JoinSet;
 
 use self::selection::FoundPaths;
@@ -14,7 +15,6 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::{Output, json};
-use crate::ui_mode::UiMode;
 
 /// How many paths are removed at once: enough to hide the round trips and the flushes of the server's disk.
 const REMOVALS_AT_ONCE: usize = 8;
@@ -112,9 +112,7 @@ impl RemoveRequest {
         if self.skips_question || interface.confirm(&self.question()).await? {
             return Ok(true);
         }
-        if interface.output.mode() == UiMode::Prompt {
-            interface.output.say("Nothing was removed.").await;
-        }
+        interface.output.say("Nothing was removed.").await;
         Ok(false)
     }
 
@@ -151,6 +149,7 @@ async fn remove_named(
 ) -> Result<(), Failure> {
     let (client, output) = (interface.client.clone(), interface.output.clone());
     let mut failures = Failures::new(paths.len(), "were not removed");
+    let total = paths.len();
     let mut paths = paths.iter();
     while let Some(path) = paths.next() {
         let rest = paths.len();
@@ -164,7 +163,12 @@ async fn remove_named(
             }
         }
     }
-    Ok(failures.result()?)
+    // The failure of some is a summary too.
+    failures.result()?;
+    if total > 1 && !json {
+        output.say(format!("Removed {}.", units::counted(total as u64, "path"))).await;
+    }
+    Ok(())
 }
 
 /// Removes what was found, a folder after everything in it, and reports it in one line.
@@ -249,7 +253,8 @@ async fn print_removed(output: &Output, path: &FilePath) -> Result<(), Failure> 
 mod tests {
     use super::*;
     use crate::failure::Exit;
-    use crate::output::JsonMode;
+    use crate::output::{JsonMode, Verbosity};
+    use crate::ui_mode::UiMode;
 
     fn rm(paths: &[&str]) -> cli::RmArgs {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
@@ -258,7 +263,7 @@ mod tests {
 
     #[test]
     fn rm_without_a_terminal_needs_the_yes_flag() {
-        let output = Output::new(UiMode::Batch, true, JsonMode::default());
+        let output = Output::new(UiMode::Batch, Verbosity::Quiet, JsonMode::default());
         let failure = ensure_can_ask(&output, &rm(&["a"])).unwrap_err();
         assert_eq!(failure.exit(), Exit::Usage);
         assert!(ensure_can_ask(&output, &cli::RmArgs { yes: true, ..rm(&["a"]) }).is_ok());

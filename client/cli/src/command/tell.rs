@@ -2,7 +2,7 @@
 
 use quiver_client::ClientError;
 use quiver_client::error::{Failures, PeerError};
-use quiver_protocol::{ClientName, Refusal, RefusalCode};
+use quiver_protocol::{ClientName, Refusal, RefusalCode, units};
 
 use super::report_failed;
 use crate::cli;
@@ -64,14 +64,21 @@ async fn tell_all(interface: &mut Interface, text: &str, json: bool) -> Result<(
         let refusal = Refusal::new(RefusalCode::NoSuchClient, "no other client can be reached");
         return Err(ClientError::refused("cannot send the message", refusal).into());
     }
-    let mut failures = Failures::new(outcomes.len(), "clients did not get the message");
+    let total = outcomes.len();
+    let mut failures = Failures::new(total, "clients did not get the message");
     for (name, told) in outcomes {
         report(interface, &name, &told, json).await?;
         if let Err(error) = told {
             report_failed(&mut failures, &interface.output, error, 0).await;
         }
     }
-    Ok(failures.result()?)
+    // The failure of some is a summary too.
+    failures.result()?;
+    if !json && (total > 1 || interface.output.mode() == UiMode::Prompt) {
+        let clients = units::counted(total as u64, "client");
+        interface.output.say(format!("Delivered to {clients}.")).await;
+    }
+    Ok(())
 }
 
 /// Reports that a message was delivered; as JSON also that it was not. The caller reports the failure itself.

@@ -9,13 +9,13 @@ use quiver_client::error::InvalidRequest;
 use quiver_client::journal::{Direction, Journal, TransferSubject};
 use quiver_client::unfinished::{self, UnfinishedTransfer};
 use quiver_control::{ProcessList, ProcessWatch, own_thread};
-use quiver_protocol::Timestamp;
+use quiver_protocol::{Timestamp, units};
 use serde::Serialize;
 
 use super::watched_transfers::WatchedTransfers;
 use crate::cli;
 use crate::failure::Failure;
-use crate::output::{LiveRows, Output, RowWriter, human, json};
+use crate::output::{LiveRows, Output, RowWriter, human, json, style, table};
 use crate::ui_mode::UiMode;
 
 /// What `--watch` shows without a running transfer.
@@ -107,13 +107,15 @@ async fn read_processes(folder: PathBuf, output: &Output) -> ProcessList {
     match read.and_then(|read| read) {
         Ok(processes) => {
             for process in &processes.silent {
-                let note = format!("note: program {process} does not show its transfers");
+                let note =
+                    style::note(format_args!("program {process} does not show its transfers"));
                 output.warn("transfers_not_shown", note).await;
             }
             processes
         }
         Err(error) => {
-            let note = format!("note: the transfers of other programs are not shown: {error}");
+            let note =
+                style::note(format_args!("the transfers of other programs are not shown: {error}"));
             output.warn("transfers_not_shown", human::without_os_codes(note)).await;
             ProcessList::default()
         }
@@ -131,21 +133,21 @@ async fn list(
     unfinished.retain(|transfer| {
         !(transfer.is_running && processes.journal.contains(&transfer.entry.id()))
     });
-    let mut rows = RowWriter::plain(output);
-    for view in &processes.transfers {
-        let row = if as_json { json::line(view) } else { human::transfers::transfer(view) };
-        rows.push(&row).await?;
+    if as_json {
+        let mut rows = RowWriter::plain(output);
+        for view in &processes.transfers {
+            rows.push(&json::line(view)).await?;
+        }
+        for transfer in &unfinished {
+            rows.push(&json::line(&TransferRow::new(transfer))).await?;
+        }
+        return rows.finish().await;
     }
-    for transfer in &unfinished {
-        let row = if as_json {
-            json::line(&TransferRow::new(transfer))
-        } else {
-            human::unfinished(transfer, &Local)
-        };
-        rows.push(&row).await?;
-    }
-    rows.finish().await?;
-    if processes.transfers.is_empty() && unfinished.is_empty() && !as_json {
+    let running = processes.transfers.iter().map(human::transfers::transfer_cells);
+    output.table(&running.collect::<Vec<_>>()).await?;
+    let unfinished_rows = unfinished.iter().map(|transfer| human::unfinished(transfer, &Local));
+    output.table(&unfinished_rows.collect::<Vec<_>>()).await?;
+    if processes.transfers.is_empty() && unfinished.is_empty() {
         output.say("no running or unfinished transfers").await;
     }
     Ok(())
@@ -165,11 +167,10 @@ async fn watch(folder: Option<&Path>, output: &Output, as_json: bool) -> Result<
         watch.changed().await.map_err(failed)?;
         let transfers = watch.transfers();
         if let Some(live) = &live {
-            let mut rows: Vec<_> = transfers
-                .iter()
-                .filter(|view| !view.state.is_over())
-                .map(human::transfers::transfer)
-                .collect();
+            let running = transfers.iter().filter(|view| !view.state.is_over());
+            let cells: Vec<_> = running.map(human::transfers::transfer_cells).collect();
+            // A row is one line there: what does not fit is cut.
+            let mut rows = table::aligned(&cells, None);
             if rows.is_empty() {
                 rows.push(NONE_RUNNING.to_owned());
             }
@@ -194,6 +195,7 @@ async fn clean(
     as_json: bool,
     transfers: Vec<UnfinishedTransfer>,
 ) -> Result<(), Failure> {
+    let (total, mut forgotten) = (transfers.len() as u64, 0_u64);
     let mut is_clean = true;
     for transfer in transfers {
         let (shown, entry) = (transfer.display_name(), transfer.entry);
@@ -210,7 +212,10 @@ async fn clean(
                 let line = json::CleanedLine { transfer: &shown, result };
                 output.data(json::line(&line) + "\n").await?;
             }
-            Ok(true) => output.say(format!("{shown}: {result}")).await,
+            Ok(true) => {
+                forgotten += 1;
+                output.say(format!("{shown}: {result}")).await;
+            }
             Ok(false) => output.say(format!("{shown} is running: nothing was removed")).await,
             Err(source) => {
                 let path = match entry.subject {
@@ -220,6 +225,15 @@ async fn clean(
                 output.failure(&ClientError::CleanupFailed { path, source }.into()).await;
                 is_clean = false;
             }
+        }
+    }
+    match total {
+        0 => output.say("no unfinished transfers").await,
+        1 => {}
+        _ => {
+            output
+                .say(format!("Forgot {forgotten} of {}.", units::counted(total, "transfer")))
+                .await
         }
     }
     if is_clean { Ok(()) } else { Err(ClientError::CleanupIncomplete.into()) }

@@ -8,7 +8,7 @@ use quiver_transfer::blocking;
 use crate::cli::{TrustAction, TrustArgs};
 use crate::config::ServerEntries;
 use crate::failure::{Failure, TrustListError};
-use crate::output::{Output, RowWriter, human, json};
+use crate::output::{Output, RowWriter, human, json, table};
 use crate::server_choice::ServerChoice;
 
 /// Lists or forgets known servers.
@@ -32,15 +32,15 @@ pub async fn run(
 
 async fn list(known: KnownServers, output: &Output, as_json: bool) -> Result<(), Failure> {
     let servers = on_disk(move || Ok(known.list()?)).await?;
-    let width = servers.iter().map(|server| server.address.to_string().len()).max().unwrap_or(0);
     let mut rows = RowWriter::plain(output);
-    for server in &servers {
-        let row = if as_json {
-            json::line(&json::KnownServerLine::new(server))
+    let cells: Vec<_> = servers.iter().map(|server| human::known_server(server, &Local)).collect();
+    for (server, row) in servers.iter().zip(table::aligned(&cells, None)) {
+        if as_json {
+            rows.push(&json::line(&json::KnownServerLine::new(server))).await?;
         } else {
-            human::known_server(server, width, &Local)
-        };
-        rows.push(&row).await?;
+            rows.push(&row).await?;
+            rows.push(&human::fingerprint_row(&server.fingerprint)).await?;
+        }
     }
     rows.finish().await?;
     if servers.is_empty() && !as_json {

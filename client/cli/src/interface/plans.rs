@@ -40,8 +40,9 @@ impl Interface {
         planned: &PlannedFile,
         json: bool,
     ) -> Result<(), Failure> {
+        let width = self.output.data_width();
         let rows = self.plan_rows.entry(id).or_default();
-        *rows += &if json { plan::json_row(planned) } else { plan::row(planned) };
+        *rows += &if json { plan::json_row(planned) } else { plan::row(planned, width) };
         rows.push('\n');
         if rows.len() >= PRINT_SIZE {
             self.output.data(std::mem::take(rows)).await?;

@@ -1,5 +1,6 @@
 //! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
+pub mod details;
 pub mod listing;
 pub mod offers;
 pub mod peers;
@@ -16,7 +17,7 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Fingerprint, Timestamp, units};
 use quiver_transfer::file_system::UnsetAttributes;
 
-use super::SERVER;
+use super::{SERVER, style};
 use crate::failure::Failure;
 use quiver_client::ClientError;
 use quiver_client::journal::{Direction, SingleFile, TransferSubject, percent};
@@ -34,18 +35,25 @@ where
 {
     let local = |moment: &Timestamp| time(moment, zone);
     let end = row.end.as_ref().map_or_else(|| "Still Connected".to_owned(), local);
-    format!("Client {}: {} - Start: {}, End: {end}", row.number, row.name, local(&row.start))
+    let name = style::painted(style::NAME, &row.name);
+    format!("Client {}: {name} - Start: {}, End: {end}", row.number, local(&row.start))
 }
 
-/// `files.example.org:4433  FINGERPRINT  since 2024-10-19 17:45:47`, with the address in a column of `width`.
-pub fn known_server<Z: TimeZone>(server: &ConfirmedServer, width: usize, zone: &Z) -> String
+/// `files.example.org:4433  since 2024-10-19 17:45:47`, as cells of a table. The fingerprint has a
+/// [row](fingerprint_row) of its own.
+pub fn known_server<Z: TimeZone>(server: &ConfirmedServer, zone: &Z) -> Vec<String>
 where
     Z::Offset: std::fmt::Display,
 {
-    let ConfirmedServer { address, fingerprint, since, .. } = server;
-    let address = address.to_string();
-    let since = since.map_or_else(String::new, |since| format!("  since {}", time(&since, zone)));
-    format!("{address:width$}  {fingerprint}{since}")
+    let since =
+        server.since.map_or_else(String::new, |since| format!("since {}", time(&since, zone)));
+    vec![server.address.to_string(), since]
+}
+
+/// A fingerprint below what it belongs to. It has no spaces, so that it can be copied.
+#[must_use]
+pub fn fingerprint_row(fingerprint: &Fingerprint) -> String {
+    format!("  {fingerprint}")
 }
 
 /// `2024-10-19 17:45:47`, in local time of `zone`.
@@ -59,20 +67,18 @@ where
 /// A path on the server; a folder's ends with a slash.
 #[must_use]
 pub fn folder_entry(entry: &FolderEntry) -> String {
-    let mut text = display_safe(entry.path.as_str()).into_owned();
-    if entry.kind == EntryKind::Folder {
-        text.push('/');
+    let path = display_safe(entry.path.as_str());
+    match entry.kind {
+        EntryKind::File => path.into_owned(),
+        EntryKind::Folder => style::painted(style::FOLDER, format_args!("{path}/")),
     }
-    text
 }
 
 /// How many names of a folder the server does not serve.
 #[must_use]
 pub fn not_served(count: u64) -> String {
-    match count {
-        1 => "1 more name is not served".to_owned(),
-        _ => format!("{count} more names are not served"),
-    }
+    let is = if count == 1 { "is" } else { "are" };
+    format!("{} {is} not served", units::counted(count, "more name"))
 }
 
 /// `secret.txt: 12 B received and verified`
@@ -81,9 +87,9 @@ pub fn received(path: &FilePath, size: u64) -> String {
     format!("{}: {} received and verified", display_safe(path.as_str()), units::bytes(size))
 }
 
-/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600.0 MB, started 2024-10-19 17:45:47`
+/// `big from files.example.org:4433 to /home/ron/big  61 % of 600.0 MB  started 2024-10-19 17:45:47`, as cells of a table.
 #[must_use]
-pub fn unfinished<Z: TimeZone>(transfer: &UnfinishedTransfer, zone: &Z) -> String
+pub fn unfinished<Z: TimeZone>(transfer: &UnfinishedTransfer, zone: &Z) -> Vec<String>
 where
     Z::Offset: std::fmt::Display,
 {
@@ -94,7 +100,7 @@ where
             let share = stored
                 .map_or_else(String::new, |stored| format!("{} % of ", percent(stored, *size)));
             let local = local.display().to_string();
-            (path.as_str().to_owned(), local, format!("{share}{}, ", units::bytes(*size)))
+            (path.as_str().to_owned(), local, format!("{share}{}", units::bytes(*size)))
         }
         TransferSubject::Tree(tree) => {
             let (named, folder) = (tree.named.join(" "), tree.folder.display().to_string());
@@ -112,9 +118,9 @@ where
         Direction::Get => format!("{remote} from {server} to {local}"),
         Direction::Put => format!("{local} to {remote} on {server}"),
     };
-    let started = time(&entry.started, zone);
-    let running = if *is_running { ", running" } else { "" };
-    format!("{route}: {progress}started {started}{running}")
+    let started = format!("started {}", time(&entry.started, zone));
+    let running = if *is_running { "running" } else { "" };
+    vec![route, progress, started, running.to_owned()]
 }
 
 /// `10000 files received and verified (41.0 MB in 0.8 s, 12345 files/s), 3 already there, 1 failed`
@@ -124,8 +130,7 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
         Direction::Get => "received",
         Direction::Put => "stored",
     };
-    let files = |count: u64| if count == 1 { "file" } else { "files" };
-    let mut text = format!("{} {} {done}", summary.moved, files(summary.moved));
+    let mut text = format!("{} {done}", units::counted(summary.moved, "file"));
     if summary.moved > 0 {
         let (size, took) = (units::bytes(summary.bytes), units::took(summary.took));
         let rate = per_second(summary.moved, summary.took.max(Duration::from_millis(1)));
@@ -148,7 +153,8 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
 #[must_use]
 pub fn attributes_not_set(path: &Path, unset: UnsetAttributes) -> String {
     let path = path.display().to_string();
-    format!("warning: stored {}, but could not set {unset}; reported once", display_safe(&path))
+    let path = display_safe(&path);
+    style::warning(format_args!("stored {path}, but could not set {unset}; reported once"))
 }
 
 /// `notes/link: left out, it is a symbolic link`, and whether content is missing.
@@ -190,10 +196,8 @@ pub fn throughput(throughput: &Throughput) -> String {
 /// The message when the server stops.
 #[must_use]
 pub fn server_stopping(grace: Duration) -> String {
-    let seconds = grace.as_secs();
-    format!(
-        "The server is stopping: running commands have {seconds} seconds to finish, new ones are refused."
-    )
+    let time = units::counted(grace.as_secs(), "second");
+    format!("The server is stopping: running commands have {time} to finish, new ones are refused.")
 }
 
 /// The question whether to trust an unknown server.
@@ -219,15 +223,16 @@ pub fn trust_question(
 #[must_use]
 pub fn notice(notice: &Notice) -> String {
     let text = match notice {
+        Notice::Connection(detail) => details::connection(detail),
         Notice::Connecting { server } => format!("Connecting to {server} ..."),
         Notice::ServerNotRemembered { server, why } => {
-            format!("note: you will be asked about {server} again: {why}")
+            style::note(format_args!("you will be asked about {server} again: {why}"))
         }
         Notice::KeyNotStored { why } => {
-            format!("note: a later run cannot resume interrupted uploads: {why}")
+            style::note(format_args!("a later run cannot resume interrupted uploads: {why}"))
         }
         Notice::JournalNotWritable { why } => {
-            format!("note: quiver resume cannot find interrupted transfers: {why}")
+            style::note(format_args!("quiver resume cannot find interrupted transfers: {why}"))
         }
         Notice::Reconnecting { why, retry_for } => {
             format!("{why}: trying again for {} s", retry_for.as_secs_f64().round())
@@ -277,8 +282,8 @@ pub fn failure(failure: &Failure) -> String {
     }
     let what = without_os_codes(failure.to_string());
     match failure.hint() {
-        Some(hint) => format!("error: {what}\nhint: {hint}"),
-        None => format!("error: {what}"),
+        Some(hint) => format!("{}\n{}", style::error(what), style::hint(hint)),
+        None => style::error(what),
     }
 }
 
@@ -318,12 +323,12 @@ mod tests {
         };
         let east = FixedOffset::east_opt(7200).unwrap();
         assert_eq!(
-            client_row(&row, &east),
+            style::plain(&client_row(&row, &east)),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: Still Connected"
         );
         row.end = Some(timestamp("2024-10-19T23:46:20.999Z"));
         assert_eq!(
-            client_row(&row, &east),
+            style::plain(&client_row(&row, &east)),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
         );
     }
@@ -355,7 +360,8 @@ mod tests {
             size: 0,
             modified: timestamp("2024-10-19T17:45:47Z"),
         };
-        assert_eq!(folder_entry(&entry), "a\\u{202e}b/");
+        assert_eq!(style::plain(&folder_entry(&entry)), "a\\u{202e}b/");
+        assert_eq!(folder_entry(&entry), style::painted(style::FOLDER, "a\\u{202e}b/"));
         entry.kind = EntryKind::File;
         assert_eq!(folder_entry(&entry), "a\\u{202e}b");
     }

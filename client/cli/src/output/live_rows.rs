@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use super::style;
 use super::terminal_block::{TerminalBlock, TerminalSize, can_move_cursor};
 
 /// A terminal may take this long for the last rows.
@@ -34,6 +35,8 @@ impl LiveRows {
                     latest = later;
                 }
                 let stdout = io::stdout();
+                let has_colours = style::has_colours(&stdout);
+                let latest = latest.into_iter().map(|row| style::shown(row, has_colours)).collect();
                 // An error loses only these rows.
                 let _ = block.draw(latest, TerminalSize::of(&stdout), &mut stdout.lock());
             }

@@ -5,6 +5,8 @@
 //! stops reading must not block QUIC.
 
 mod ask;
+pub mod cut;
+mod developer_log;
 #[cfg(test)]
 mod example;
 pub mod human;
@@ -15,11 +17,13 @@ pub mod plan;
 mod print_above;
 mod progress;
 mod rows;
+pub mod style;
+pub mod table;
 mod terminal_block;
+mod verbosity;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -30,24 +34,25 @@ use quiver_client::notice::Notice;
 use quiver_manual::UsageError;
 use quiver_protocol::text::display_safe;
 use quiver_transfer::blocking;
-use quiver_transport::LogWriter;
 
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 use crate::unix::terminal_width;
 pub(crate) use ask::is_yes;
+pub use developer_log::{LOG_VARIABLE, start_developer_log};
 pub use json_mode::JsonMode;
 pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
 pub use progress::{PLAIN_LINE_INTERVAL, ProgressDisplay, ProgressSource};
 pub use rows::{PRINT_SIZE, RowWriter};
 use terminal_block::TerminalSize;
+pub use verbosity::Verbosity;
 pub use wrap::fill;
 
 /// The name of the other end in what limited a transfer.
 const SERVER: &str = "server";
 
-/// Time limit for writing the last lines of the verbose log, or the final error after a signal.
+/// Time limit for writing the last lines of the log, or the final error after a signal.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Asks for confirmation in the line editor.
@@ -64,7 +69,7 @@ pub struct Output {
 
 struct OutputInner {
     mode: UiMode,
-    quiet: bool,
+    verbosity: Verbosity,
     json: JsonMode,
     progress: ProgressDisplay,
     /// Held while a text is printed; fair, so that texts are printed in order.
@@ -74,17 +79,19 @@ struct OutputInner {
 }
 
 impl Output {
-    /// Creates the output of a mode; `quiet` prints only data and errors, and `json` makes them objects.
+    /// Creates the output of a mode. With `json`, messages are objects.
     #[must_use]
-    pub fn new(mode: UiMode, quiet: bool, json: JsonMode) -> Self {
-        let progress = if mode == UiMode::Prompt || quiet {
+    pub fn new(mode: UiMode, verbosity: Verbosity, json: JsonMode) -> Self {
+        let is_quiet = verbosity == Verbosity::Quiet;
+        let progress = if mode == UiMode::Prompt || is_quiet {
             ProgressDisplay::none()
         } else {
             ProgressDisplay::on_stderr()
         };
         let print_lock = tokio::sync::Mutex::new(());
         let (print_above, confirm) = (Mutex::new(None), Mutex::new(None));
-        let inner = OutputInner { mode, quiet, json, progress, print_lock, print_above, confirm };
+        let inner =
+            OutputInner { mode, verbosity, json, progress, print_lock, print_above, confirm };
         Self { inner: Arc::new(inner) }
     }
 
@@ -143,14 +150,21 @@ impl Output {
 
     /// Prints a message line for people, unless quiet.
     pub async fn say(&self, line: impl Into<String>) {
-        if !self.inner.quiet && !self.inner.json.is_on() {
-            self.print_message(line.into()).await;
+        if !self.is_quiet() && !self.inner.json.is_on() {
+            self.print_message(self.wrapped(line.into())).await;
+        }
+    }
+
+    /// Prints a message line where a person sees it beside the data, unless quiet: what a script gets says it already.
+    pub async fn say_at_terminal(&self, line: impl Into<String>) {
+        if self.data_width().is_some() {
+            self.say(line).await;
         }
     }
 
     /// Prints what a script may have to know, too, unless quiet. `code` is its name in JSON.
     pub async fn note(&self, code: &str, text: impl Into<String>) {
-        if !self.inner.quiet {
+        if !self.is_quiet() {
             self.warn(code, text).await;
         }
     }
@@ -163,18 +177,35 @@ impl Output {
             }
             return;
         }
-        // For a person who waits, not for a log.
-        let is_for_people = matches!(notice, Notice::Connecting { .. });
-        if !is_for_people || io::stderr().is_terminal() {
+        let is_verbose = self.inner.verbosity == Verbosity::Verbose;
+        let is_shown = match notice {
+            Notice::Connection(_) => is_verbose,
+            // For a person who waits, not for a log, and not twice.
+            Notice::Connecting { .. } => io::stderr().is_terminal() && !is_verbose,
+            _ => true,
+        };
+        if is_shown {
             self.say(human::notice(notice)).await;
         }
+    }
+
+    /// Prints a detail if the person wants them.
+    pub async fn detail(&self, line: impl FnOnce() -> String) {
+        if self.inner.verbosity == Verbosity::Verbose {
+            self.say(line()).await;
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.inner.verbosity == Verbosity::Quiet
     }
 
     /// Prints a warning, also if quiet. `code` is its name in JSON.
     pub async fn warn(&self, code: &str, text: impl Into<String>) {
         let text = text.into();
         let is_json = self.inner.json.is_on();
-        self.print_message(if is_json { json::messages::warning(code, &text) } else { text }).await;
+        let text = if is_json { json::messages::warning(code, &text) } else { self.wrapped(text) };
+        self.print_message(text).await;
     }
 
     /// Prints a failure with its hint.
@@ -185,10 +216,33 @@ impl Output {
         }
     }
 
+    /// The width of the terminal that data goes to; `None` if it is none.
+    #[must_use]
+    pub fn data_width(&self) -> Option<usize> {
+        OutputStream::Data.width()
+    }
+
     /// The width of the terminal that messages go to; `None` if it is none.
     #[must_use]
     pub fn message_width(&self) -> Option<usize> {
         OutputStream::of_messages(self.inner.mode).width()
+    }
+
+    /// Prints rows of a list in aligned columns, as data.
+    ///
+    /// # Errors
+    /// [`Failure::Output`].
+    pub async fn table(&self, rows: &[Vec<String>]) -> Result<(), Failure> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let lines = table::aligned(rows, self.data_width());
+        self.data(lines.join("\n") + "\n").await
+    }
+
+    /// A message in lines that fit the terminal.
+    fn wrapped(&self, text: String) -> String {
+        wrap::message(text, self.message_width())
     }
 
     async fn print_message(&self, mut text: String) {
@@ -199,6 +253,7 @@ impl Output {
     }
 
     async fn print(&self, stream: OutputStream, text: String) -> io::Result<()> {
+        let text = style::shown(text, stream.has_colours());
         let _lock = self.inner.print_lock.lock().await;
         let print_above = self.inner.print_above.lock().clone();
         if let Some(print_above) = print_above {
@@ -239,6 +294,13 @@ impl OutputStream {
         }
     }
 
+    fn has_colours(self) -> bool {
+        match self {
+            Self::Data => style::has_colours(&io::stdout()),
+            Self::Messages => style::has_colours(&io::stderr()),
+        }
+    }
+
     fn write(self, text: &str) -> io::Result<()> {
         match self {
             Self::Data => {
@@ -270,6 +332,7 @@ pub fn report_final_failure(failure: &Failure, json: &JsonMode) {
     let is_behind_text = is_signal && !json.is_on() && io::stderr().is_terminal();
     let line_break = if is_behind_text { "\n" } else { "" };
     let lines = failure_text(failure, json.is_on(), OutputStream::Messages.width());
+    let lines = style::shown(lines, OutputStream::Messages.has_colours());
     let text = format!("{line_break}{lines}\n");
     let (sender, written) = mpsc::channel();
     let write = move || {
@@ -295,12 +358,15 @@ pub fn report_usage_error(error: &clap::Error, json: &JsonMode) {
         return report_final_failure(&Failure::Usage { what, hint }, json);
     }
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
-    let mut shown = wrap::message(safe, OutputStream::Messages.width());
+    let stream = OutputStream::Messages;
+    // Clap's colours cannot be told from those that a name brings along.
+    let styled = if safe == text { error.render().ansi().to_string() } else { safe };
+    let mut shown = style::shown(wrap::message(styled, stream.width()), stream.has_colours());
     if text.ends_with('\n') && !shown.ends_with('\n') {
         shown.push('\n');
     }
-    // Clap prints with colours. If stderr fails, the exit code still reports the error.
-    let _ = if shown == text { error.print() } else { OutputStream::Messages.write(&shown) };
+    // If stderr fails, the exit code still reports the error.
+    let _ = stream.write(&shown);
 }
 
 /// Prints a generated document: a completion script or a man page.
@@ -316,40 +382,4 @@ pub fn print_document(bytes: &[u8]) -> Result<(), Failure> {
 #[must_use]
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
-/// The log of debug messages on stderr. Dropping it writes the remaining lines, within `FINAL_WRITE_TIMEOUT`.
-#[derive(Debug)]
-pub struct VerboseLog(LogWriter);
-
-/// Starts to log debug messages to stderr. Lines that stderr does not accept in time are dropped.
-///
-/// # Errors
-/// [`Failure::System`] if the log's thread cannot be started.
-pub fn start_verbose_log() -> Result<VerboseLog, Failure> {
-    use tracing_subscriber::EnvFilter;
-    let failed = |source| Failure::system("cannot log", source);
-    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
-    let writer = LogWriter::start(stderr.into(), report_dropped).map_err(failed)?;
-    let lines = writer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(
-            "quiver_cli=debug,quiver_client=debug,quiver_control=debug,quiver_transfer=debug,quiver_transport=debug",
-        ))
-        .with_writer(move || lines.clone())
-        .with_ansi(false)
-        .finish();
-    // Fails only if a test has set another subscriber.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok(VerboseLog(writer))
-}
-
-fn report_dropped(count: u64) {
-    tracing::warn!("{count} log lines were dropped: standard error did not take them");
-}
-
-impl Drop for VerboseLog {
-    fn drop(&mut self) {
-        self.0.flush(FINAL_WRITE_TIMEOUT);
-    }
 }

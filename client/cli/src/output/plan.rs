@@ -7,10 +7,11 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::units;
 
 use super::json::{self, PlannedLine};
+use super::{style, table};
 
-/// `differs, replace    notes/a.txt (600.0 MB)`
+/// `differs, replace    notes/a.txt (600.0 MB)`. A name that does not fit the terminal has a row of its own.
 #[must_use]
-pub fn row(planned: &PlannedFile) -> String {
+pub fn row(planned: &PlannedFile, width: Option<usize>) -> String {
     let target = display_safe(&planned.target);
     let (size, slash) = match planned.kind {
         ItemKind::File { size, .. } => (size, ""),
@@ -35,7 +36,10 @@ pub fn row(planned: &PlannedFile) -> String {
     };
     let copy = planned.copy.as_ref();
     let copy = copy.map_or_else(String::new, |copy| format!(" as {}", display_safe(&copy.target)));
-    format!("{action:<18}  {target}{slash}{details}{copy}")
+    let target = format!("{target}{slash}");
+    let target = if slash.is_empty() { target } else { style::painted(style::FOLDER, target) };
+    let cells = vec![format!("{action:<18}"), format!("{target}{details}{copy}")];
+    table::aligned(&[cells], width).join("\n")
 }
 
 /// The same as a JSON object.
@@ -76,8 +80,8 @@ pub fn json_row(planned: &PlannedFile) -> String {
 #[must_use]
 pub fn summary(summary: &PlanSummary) -> String {
     let PlanSummary { total, moved, same, kept, asked, failed, left_out } = *summary;
-    let files = if total.files == 1 { "file" } else { "files" };
-    let mut text = format!("{} {files}, {}: ", total.files, units::bytes(total.bytes));
+    let files = units::counted(total.files, "file");
+    let mut text = format!("{files}, {}: ", units::bytes(total.bytes));
     text += &match moved.files {
         0 => "nothing to transfer".to_owned(),
         count => format!("{count} to transfer ({})", units::bytes(moved.bytes)),
@@ -105,6 +109,10 @@ mod tests {
     use quiver_protocol::{FilePath, Timestamp};
 
     use super::*;
+
+    fn row(planned: &PlannedFile) -> String {
+        super::row(planned, None)
+    }
 
     fn planned(state: PlanItemState, decision: Option<Decision>) -> PlannedFile {
         let modified = Timestamp::from(SystemTime::UNIX_EPOCH);

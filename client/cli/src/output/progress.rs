@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::human::progress_line::{ProgressState, plain_progress_line, progress_line};
+use super::style;
 use super::terminal_block::{TerminalBlock, TerminalSize, can_move_cursor};
 
 /// Transfers that take less time show nothing.
@@ -130,18 +131,20 @@ impl DisplayState {
         let now = Instant::now();
         let is_live = can_move_cursor();
         let size = TerminalSize::of(io::stderr());
+        let has_colours = style::has_colours(&io::stderr());
         let mut lines = Vec::new();
         self.transfers.retain_mut(|shown| match (shown.source)() {
             ProgressState::Over => false,
             ProgressState::Starting => true,
             ProgressState::Running(facts) => {
                 if now >= shown.due {
-                    if is_live {
-                        lines.push(progress_line(&facts, size.line_width()));
+                    let line = if is_live {
+                        progress_line(&facts, size.line_width())
                     } else {
-                        lines.push(plain_progress_line(&facts, size.line_width()));
                         shown.due = now + PLAIN_LINE_INTERVAL;
-                    }
+                        plain_progress_line(&facts, size.line_width())
+                    };
+                    lines.push(style::shown(line, has_colours));
                 }
                 true
             }

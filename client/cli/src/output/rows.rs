@@ -1,6 +1,6 @@
 //! Buffers rows of data and prints them in order.
 
-use super::Output;
+use super::{Output, style};
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 
@@ -18,8 +18,11 @@ impl<'a> RowWriter<'a> {
     /// For the rows of the server's reply. At the prompt, `Server: ` precedes the first one.
     #[must_use]
     pub fn reply(output: &'a Output) -> Self {
-        let prefix = if output.mode() == UiMode::Prompt { "Server: " } else { "" };
-        Self { output, buffer: prefix.to_owned() }
+        let prefix = match output.mode() {
+            UiMode::Prompt => format!("{} ", style::painted(style::NAME, "Server:")),
+            UiMode::OneShot | UiMode::Batch => String::new(),
+        };
+        Self { output, buffer: prefix }
     }
 
     /// For the rows of the server's reply, or for JSON objects.

@@ -6,7 +6,8 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-use super::human::progress_line::cut_end;
+use super::cut::cut_end;
+use super::style;
 use crate::unix::terminal_size;
 
 /// Assumed if the terminal does not tell its size.
@@ -65,7 +66,9 @@ impl TerminalBlock {
             lines.push(format!("and {left_out} more"));
         }
         for line in &mut lines {
-            *line = cut_end(line, size.line_width());
+            if style::width(line) > size.line_width() {
+                *line = cut_end(&style::plain(line), size.line_width());
+            }
         }
         if lines.is_empty() {
             return self.clear(terminal);

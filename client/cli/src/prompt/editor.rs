@@ -1,5 +1,6 @@
 //! The line editor. Runs on a separate thread, because it blocks while it waits for keys.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::complete::{self, CompletionQuery};
 use crate::failure::Failure;
-use crate::output::{PrintAbove, ReadingFlag};
+use crate::output::{PrintAbove, ReadingFlag, style};
 use quiver_client::folders;
 
 /// A line that ends sooner after its prompt was pasted, or typed ahead.
@@ -145,7 +146,8 @@ fn create_editor(
         .build();
     let is_empty = Arc::new(AtomicBool::new(true));
     let mut editor = LineEditor::with_config(config)?;
-    editor.set_helper(Some(LineHelper { queries, is_empty: is_empty.clone() }));
+    let helper = LineHelper { queries, is_empty: is_empty.clone(), coloured_prompt: None };
+    editor.set_helper(Some(helper));
     if let Some(path) = history {
         // Fails in the first run, which has no history.
         let _ = editor.load_history(path);
@@ -171,6 +173,10 @@ fn run_commands(
     let set_reading = |is_reading| flag.into_iter().for_each(|flag| flag.set(is_reading));
     while let Ok(command) = commands.recv() {
         is_empty.store(command.initial.is_empty(), Ordering::Relaxed);
+        if let Some(helper) = editor.helper_mut() {
+            helper.coloured_prompt =
+                Some(command.prompt.as_str()).filter(|_| command.is_remembered).and_then(coloured);
+        }
         set_reading(true);
         let started = Instant::now();
         let line = editor.readline_with_initial(&command.prompt, (&command.initial, ""));
@@ -192,6 +198,12 @@ fn run_commands(
             return;
         }
     }
+}
+
+/// `Ron: ` with the name in colour; `None` where the terminal shows none.
+fn coloured(prompt: &str) -> Option<String> {
+    let name = prompt.strip_suffix(": ").filter(|_| style::has_stdout_colours())?;
+    Some(format!("{}: ", style::painted(style::OWN_NAME, name)))
 }
 
 /// Adds a line to the history, also in its file. Errors of the file are ignored.
@@ -216,6 +228,8 @@ struct LineHelper {
     queries: mpsc::Sender<CompletionQuery>,
     /// Whether the line is empty, for [`EditorEvent::Interrupted`].
     is_empty: Arc<AtomicBool>,
+    /// The prompt in colour, where it has one.
+    coloured_prompt: Option<String>,
 }
 
 impl Completer for LineHelper {
@@ -241,6 +255,11 @@ impl Hinter for LineHelper {
     }
 }
 
-impl Highlighter for LineHelper {}
+impl Highlighter for LineHelper {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        Cow::Borrowed(self.coloured_prompt.as_deref().unwrap_or(prompt))
+    }
+}
+
 impl Validator for LineHelper {}
 impl Helper for LineHelper {}

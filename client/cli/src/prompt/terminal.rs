@@ -13,6 +13,7 @@ use quiver_client::folders::Folders;
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::transfers::TransferId;
 use quiver_client::{Client, TransferEnd};
+use quiver_protocol::units;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -361,8 +362,9 @@ impl Prompt<'_> {
         if running == 0 || std::mem::replace(&mut self.is_exit_warned, true) {
             return true;
         }
-        let what = if running == 1 { "1 transfer is" } else { &format!("{running} transfers are") };
-        let text = format!("{what} still running: type exit again to cancel and leave.");
+        let is = if running == 1 { "is" } else { "are" };
+        let what = units::counted(running as u64, "transfer");
+        let text = format!("{what} {is} still running: type exit again to cancel and leave.");
         self.interface.output.say(text).await;
         false
     }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::{Connector, ServerEvents, Session};
+use crate::connection_detail::ConnectionDetail;
 use crate::error::{ClientError, InvalidRequest};
 use crate::event::EventKind;
 use crate::exchange;
@@ -70,7 +71,10 @@ impl Connector {
             let refusal = match self.send_hello(&mut guest, hello).await? {
                 Ok(welcome) => {
                     self.name = Some(welcome.name.clone());
-                    debug!(client = welcome.client, "signed in");
+                    let (name, client) = (welcome.name.clone(), welcome.client);
+                    let may_upload = welcome.upload;
+                    self.report_detail(ConnectionDetail::SignedIn { name, client, may_upload })
+                        .await;
                     let events = ServerEvents::receive(&guest.connection);
                     let (connection, timeout) = (guest.connection, self.timeout);
                     let content_permits = Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize));

@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::Connector;
 use crate::address::ServerAddress;
+use crate::connection_detail::TrustSource;
 use crate::error::{ClientError, UntrustedServer};
 use crate::known_servers::{KnownServer, KnownServersError};
 use crate::notice::Notice;
@@ -31,6 +32,17 @@ impl PinnedServer {
         match self {
             Self::Certificate { fingerprint, .. } | Self::Confirmed(fingerprint) => *fingerprint,
             Self::Known { known, .. } => known.fingerprint,
+        }
+    }
+
+    /// How this client knows the key.
+    pub(crate) fn source(&self) -> TrustSource {
+        match self {
+            Self::Certificate { path, .. } => TrustSource::Certificate(path.clone()),
+            Self::Known { known, file } => {
+                TrustSource::KnownServers { file: file.clone(), line: known.line }
+            }
+            Self::Confirmed(_) => TrustSource::Confirmed,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use quiver_protocol::{ClientName, FilePath, Fingerprint, OfferId, Timestamp};
+use quiver_protocol::{ClientName, FilePath, Fingerprint, OfferId, Timestamp, units};
 use rusqlite::{OptionalExtension as _, Row, ToSql, Transaction, params};
 
 use super::columns::{optional, path_bytes, value};
@@ -221,7 +221,8 @@ impl PeerStore {
         self.change_outgoing(number, now, |offer| {
             let (name, offered) = (&offer.recipient, offer.counts.files);
             if files < offered {
-                let why = format!("{name} has stored {files} of {offered} files");
+                let offered = units::counted(offered, "file");
+                let why = format!("{name} has stored {files} of {offered}");
                 return (OutgoingState::Failed(why), None);
             }
             let counts = OfferCounts { files, bytes: Some(bytes), ..offer.counts };

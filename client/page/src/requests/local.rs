@@ -70,8 +70,8 @@ pub(super) async fn list(
         "more": page.has_more,
     });
     if page.left_out > 0 {
-        let names = page.left_out;
-        listed["partial_note"] = format!("{names} entries cannot be chosen").into();
+        let what = if page.left_out == 1 { "entry" } else { "entries" };
+        listed["partial_note"] = format!("{} {what} cannot be chosen", page.left_out).into();
     }
     Ok(listed)
 }

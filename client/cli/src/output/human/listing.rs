@@ -5,6 +5,7 @@ use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::units;
 
 use super::folder_entry;
+use crate::output::table;
 
 /// Columns of the longest size, such as `1000.0 MB`.
 const SIZE_WIDTH: usize = 9;
@@ -32,7 +33,8 @@ impl EntryTotals {
 #[must_use]
 pub fn in_sentence(totals: &EntryTotals) -> String {
     let size = units::bytes(totals.bytes);
-    let (files, folders) = (counted(totals.files, "file"), counted(totals.folders, "folder"));
+    let (files, folders) =
+        (units::counted(totals.files, "file"), units::counted(totals.folders, "folder"));
     match (totals.files, totals.folders) {
         (_, 0) => format!("{files} ({size})"),
         (0, _) => folders,
@@ -44,11 +46,17 @@ pub fn in_sentence(totals: &EntryTotals) -> String {
 #[must_use]
 pub fn totals(totals: &EntryTotals) -> String {
     let EntryTotals { files, folders, bytes } = *totals;
-    format!("{}, {}, {}", counted(files, "file"), counted(folders, "folder"), units::bytes(bytes))
+    format!(
+        "{}, {}, {}",
+        units::counted(files, "file"),
+        units::counted(folders, "folder"),
+        units::bytes(bytes)
+    )
 }
 
-/// `     35 B  2024-10-19 17:45  secret.txt`, in local time of `zone`.
-pub fn long_row<Z: TimeZone>(entry: &FolderEntry, zone: &Z) -> String
+/// `     35 B  2024-10-19 17:45  secret.txt`, in local time of `zone`. A name that does not fit the terminal has a row of
+/// its own.
+pub fn long_row<Z: TimeZone>(entry: &FolderEntry, width: Option<usize>, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
@@ -57,12 +65,8 @@ where
         EntryKind::Folder => "-".to_owned(),
     };
     let modified = entry.modified.0.with_timezone(zone).format("%Y-%m-%d %H:%M");
-    format!("{size:>SIZE_WIDTH$}  {modified}  {}", folder_entry(entry))
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
+    let cells = vec![format!("{size:>SIZE_WIDTH$}  {modified}"), folder_entry(entry)];
+    table::aligned(&[cells], width).join("\n")
 }
 
 #[cfg(test)]
@@ -71,6 +75,7 @@ mod tests {
     use quiver_protocol::{FilePath, Timestamp};
 
     use super::*;
+    use crate::output::style;
 
     fn entry(path: &str, kind: EntryKind, size: u64) -> FolderEntry {
         let modified = "2024-10-19T17:45:47Z".parse::<DateTime<Utc>>().unwrap();
@@ -86,7 +91,8 @@ mod tests {
             entry("a\u{202e}b", EntryKind::File, 1),
             entry("zero", EntryKind::File, 0),
         ];
-        let rows: Vec<_> = rows.iter().map(|row| long_row(row, &Utc)).collect();
+        let shown = |row| style::plain(&long_row(row, None, &Utc)).into_owned();
+        let rows: Vec<_> = rows.iter().map(shown).collect();
         let names = ["big", "notes/", "a\\u{202e}b", "zero"];
         for (row, name) in rows.iter().zip(names) {
             let (columns, shown) = row.split_at(SIZE_WIDTH + 2 + 16 + 2);
@@ -94,6 +100,14 @@ mod tests {
             assert_eq!(&columns[SIZE_WIDTH..], "  2024-10-19 17:45  ", "{row}");
         }
         assert!(rows[1].starts_with("        -  "), "{}", rows[1]);
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_has_a_row_of_its_own() {
+        let file = entry("a rather long name of a file.txt", EntryKind::File, 1);
+        let row = long_row(&file, Some(40), &Utc);
+        assert_eq!(row, "      1 B  2024-10-19 17:45\n    a rather long name of a file.txt");
+        assert_eq!(long_row(&file, Some(80), &Utc).lines().count(), 1);
     }
 
     #[test]

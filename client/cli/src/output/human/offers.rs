@@ -10,21 +10,16 @@ use quiver_protocol::text::{display_path, display_remark, display_safe};
 use quiver_protocol::{ClientName, OfferedEntry, units};
 
 use super::time;
+use crate::output::style::{NAME, painted};
 use crate::ui_mode::UiMode;
 
 /// Names of an offer that are shown; the others are counted.
 const MAX_SHOWN_NAMES: usize = 16;
 
-/// `3 files`
-#[must_use]
-pub fn counted_files(files: u64) -> String {
-    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
-}
-
 /// `3 files (1.2 GB)`
 #[must_use]
 pub fn counts(counts: &OfferCounts) -> String {
-    let files = counted_files(counts.files);
+    let files = units::counted(counts.files, "file");
     match counts.bytes {
         Some(bytes) => format!("{files} ({})", units::bytes(bytes)),
         None => format!("{files} (size not known yet)"),
@@ -112,30 +107,43 @@ pub fn accepted_for_later(number: OfferNumber, sender: &ClientName) -> String {
     format!("Offer {number} is accepted. Its files are fetched once {sender} is connected.")
 }
 
-/// `Offer 3 from Ron: 2 files (40 B): a.txt (12 B), b.txt (28 B) - open, received 2024-10-19 17:45:47`
+/// `Offer 3 from Ron  2 files (40 B)  not answered  received 2024-10-19 17:45:47  a.txt (12 B), b.txt (28 B)`, as cells of
+/// a table.
 #[must_use]
-pub fn incoming_row<Z: TimeZone>(offer: &IncomingOffer, zone: &Z) -> String
+pub fn incoming_row<Z: TimeZone>(offer: &IncomingOffer, zone: &Z) -> Vec<String>
 where
     Z::Offset: std::fmt::Display,
 {
     let (number, sender) = (offer.number, &offer.sender);
     let (counts, names) = (counts(&offer.counts), entries(&offer.entries, offer.counts.count));
-    let state = incoming_state(&offer.state);
-    let received = time(&offer.received, zone);
-    format!("Offer {number} from {sender}: {counts}: {names} - {state}, received {received}")
+    let sender = painted(NAME, sender);
+    let received = format!("received {}", time(&offer.received, zone));
+    vec![
+        format!("Offer {number} from {sender}"),
+        counts,
+        incoming_state(&offer.state),
+        received,
+        names,
+    ]
 }
 
-/// `Offer 4 to Ron: 2 files (40 B): a.txt, photos - waiting, made 2024-10-19 17:45:47`
+/// `Offer 4 to Ron  2 files (40 B)  not answered  made 2024-10-19 17:45:47  a.txt, photos`, as cells of a table.
 #[must_use]
-pub fn outgoing_row<Z: TimeZone>(offer: &OutgoingOffer, zone: &Z) -> String
+pub fn outgoing_row<Z: TimeZone>(offer: &OutgoingOffer, zone: &Z) -> Vec<String>
 where
     Z::Offset: std::fmt::Display,
 {
     let (number, recipient) = (offer.number, &offer.recipient);
     let (counts, names) = (counts(&offer.counts), offered_names(offer));
-    let state = outgoing_state(&offer.state);
-    let created = time(&offer.created, zone);
-    format!("Offer {number} to {recipient}: {counts}: {names} - {state}, made {created}")
+    let recipient = painted(NAME, recipient);
+    let created = format!("made {}", time(&offer.created, zone));
+    vec![
+        format!("Offer {number} to {recipient}"),
+        counts,
+        outgoing_state(&offer.state),
+        created,
+        names,
+    ]
 }
 
 fn offered_names(offer: &OutgoingOffer) -> String {
@@ -183,7 +191,7 @@ mod tests {
     use chrono::FixedOffset;
 
     use super::*;
-    use crate::output::example;
+    use crate::output::{example, style};
 
     #[test]
     fn an_offer_names_its_files_and_folders_with_their_sizes() {
@@ -221,22 +229,23 @@ mod tests {
     #[test]
     fn rows_of_offers_have_the_state_and_local_time() {
         let east = FixedOffset::east_opt(7200).unwrap();
+        let shown = |cells: Vec<String>| style::plain(&cells.join("  ")).into_owned();
         let mut incoming = example::incoming_offer();
         assert_eq!(
-            incoming_row(&incoming, &east),
-            "Offer 7 from Ben: 3 files (1.2 GB): a.txt (12 B), photos/ (1.2 GB) - not answered, \
-             received 2024-10-19 19:45:47"
+            shown(incoming_row(&incoming, &east)),
+            "Offer 7 from Ben  3 files (1.2 GB)  not answered  received 2024-10-19 19:45:47  \
+             a.txt (12 B), photos/ (1.2 GB)"
         );
         incoming.state = IncomingState::Accepted { folder: "/tmp/in".into() };
-        let text = incoming_row(&incoming, &east);
-        assert!(text.contains(" - accepted, to be stored in /tmp/in, received "), "{text}");
+        let cells = incoming_row(&incoming, &east);
+        assert_eq!(cells[2], "accepted, to be stored in /tmp/in");
         let mut outgoing = example::outgoing_offer();
         assert_eq!(
-            outgoing_row(&outgoing, &east),
-            "Offer 8 to Ron: 3 files (1.2 GB): a.txt, photos - not answered, made 2024-10-19 19:45:47"
+            shown(outgoing_row(&outgoing, &east)),
+            "Offer 8 to Ron  3 files (1.2 GB)  not answered  made 2024-10-19 19:45:47  a.txt, photos"
         );
         outgoing.state = OutgoingState::Failed("bad\u{1b}[2J".to_owned());
-        assert!(outgoing_row(&outgoing, &east).contains(" - failed: bad\\u{1b}[2J, made "));
+        assert_eq!(outgoing_row(&outgoing, &east)[2], "failed: bad\\u{1b}[2J");
         assert_eq!(offering(&outgoing), "Offering 3 files (1.2 GB) to Ron.");
     }
 }

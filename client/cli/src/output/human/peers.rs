@@ -9,31 +9,33 @@ use quiver_protocol::text::{display_path, display_remark, display_safe};
 use quiver_protocol::{ClientName, Fingerprint, units};
 
 use super::offers::{offer_with_commands, outgoing_state};
-use super::time;
+use super::{fingerprint_row, time};
+use crate::output::style::{self, NAME, WARNING, painted};
+use crate::output::table;
 use crate::ui_mode::UiMode;
 
 /// `[Ron] hello`: the brackets tell a client's message from the server's, and from the prompt.
 #[must_use]
 pub fn message(from: &ClientName, text: &str) -> String {
-    format!("[{from}] {}", display_safe(text))
+    format!("{} {}", painted(NAME, format_args!("[{from}]")), display_safe(text))
 }
 
-/// `Ron: can be reached, key verified, relayed by the server`
+/// `Ron  can be reached  key verified  relayed by the server`, as cells of a table.
 #[must_use]
 pub fn peer(
     name: &ClientName,
     is_reachable: bool,
     verified: Option<bool>,
     path: Option<&PeerPath>,
-) -> String {
+) -> Vec<String> {
     let reach = if is_reachable { "can be reached" } else { "cannot be reached" };
     let key = match verified {
-        Some(true) => ", key verified",
-        Some(false) => ", key known",
+        Some(true) => "key verified",
+        Some(false) => "key known",
         None => "",
     };
-    let path = path.map_or_else(String::new, |path| format!(", {}", self::path(path)));
-    format!("{name}: {reach}{key}{path}")
+    let path = path.map(self::path).unwrap_or_default();
+    vec![painted(NAME, name), reach.to_owned(), key.to_owned(), path]
 }
 
 /// The text of an event; `None` if there is nothing to say. Messages are [separate](message).
@@ -41,9 +43,11 @@ pub fn peer(
 pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
     Some(match event {
         PeerEvent::Joined(client) if mode == UiMode::Prompt => {
-            format!("{} has joined.", client.name)
+            format!("{} has joined.", painted(NAME, &client.name))
         }
-        PeerEvent::Left(client) if mode == UiMode::Prompt => format!("{} has left.", client.name),
+        PeerEvent::Left(client) if mode == UiMode::Prompt => {
+            format!("{} has left.", painted(NAME, &client.name))
+        }
         PeerEvent::Joined(_) | PeerEvent::Left(_) => return None,
         PeerEvent::ListenRefused(error) => unreachable(error)?,
         PeerEvent::Message { from, text, .. } => message(from, text),
@@ -64,8 +68,9 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
         }
         PeerEvent::Compared { name, is_verified: true } => verified(name),
         PeerEvent::Compared { name, is_verified: false } => format!(
-            "WARNING: the digits differ: someone may be between you and {name}. \
-             Send nothing confidential."
+            "{} the digits differ: someone may be between you and {name}. \
+             Send nothing confidential.",
+            painted(WARNING, "WARNING:")
         ),
         PeerEvent::KeyRefused { name, presented, known } => key_refused(name, presented, known),
         PeerEvent::PathChanged { name, path } => {
@@ -79,7 +84,7 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
 #[must_use]
 pub fn unreachable(error: &ClientError) -> Option<String> {
     let is_silent = error.is_unknown_command() || error.is_lost_connection();
-    (!is_silent).then(|| format!("note: {error}"))
+    (!is_silent).then(|| style::note(error))
 }
 
 /// What became of an offer to this person elsewhere; `None` if its sender sees it only.
@@ -102,9 +107,10 @@ fn settled(offer: &IncomingOffer) -> Option<String> {
 fn key_refused(name: &ClientName, presented: &Fingerprint, known: &[Fingerprint]) -> String {
     let known: Vec<_> = known.iter().map(|key| format!("  known:     {key}")).collect();
     format!(
-        "WARNING: the key of {name} has changed, and the connection was refused.\n  \
+        "{} the key of {name} has changed, and the connection was refused.\n  \
          presented: {presented}\n{}\n\
          Someone may pose as {name}. If the change is expected, type: quiver contacts forget {name}",
+        painted(WARNING, "WARNING:"),
         known.join("\n")
     )
 }
@@ -163,9 +169,9 @@ pub fn path_report(status: &PeerStatus) -> String {
     lines.join("\n")
 }
 
-/// `Ron (account), blocked`, and a line for each key.
+/// `Ron (account), blocked`, and two lines for each key.
 #[must_use]
-pub fn contact<Z: TimeZone>(contact: &Contact, zone: &Z) -> String
+pub fn contact<Z: TimeZone>(contact: &Contact, width: Option<usize>, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
@@ -174,13 +180,16 @@ where
     let accepted = contact.always_accept.as_ref().map_or_else(String::new, |folder| {
         format!(", the page accepts its files into {}", display_path(folder))
     });
-    let mut text = format!("{}{account}{blocked}{accepted}", contact.name);
+    let mut text = format!("{}{account}{blocked}{accepted}", painted(NAME, &contact.name));
     for ContactKey { key, last_seen, verified, .. } in &contact.keys {
         let verified = match verified {
             Some(at) => format!("verified {}", time(at, zone)),
             None => "not verified".to_owned(),
         };
-        text += &format!("\n  {key}: {verified}, last seen {}", time(last_seen, zone));
+        let key = fingerprint_row(key);
+        let seen = format!("last seen {}", time(last_seen, zone));
+        let lines = table::aligned(&[vec![format!("    {verified}"), seen]], width).join("\n");
+        text += &format!("\n{key}\n{lines}");
     }
     text
 }
@@ -196,11 +205,17 @@ mod tests {
     use super::*;
     use crate::output::example;
 
+    /// The text of an event without its colours.
+    fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
+        super::event(event, mode).map(|text| style::plain(&text).into_owned())
+    }
+
     #[test]
     fn a_message_of_a_client_differs_from_one_of_the_server_and_is_escaped() {
         let from = example::name("Ron");
-        assert_eq!(message(&from, "hello"), "[Ron] hello");
-        assert_eq!(message(&from, "a\nServer: \u{1b}[2J"), "[Ron] a\\nServer: \\u{1b}[2J");
+        let message = |text| style::plain(&message(&from, text)).into_owned();
+        assert_eq!(message("hello"), "[Ron] hello");
+        assert_eq!(message("a\nServer: \u{1b}[2J"), "[Ron] a\\nServer: \\u{1b}[2J");
     }
 
     #[test]
@@ -279,21 +294,21 @@ mod tests {
     }
 
     #[test]
-    fn contacts_have_a_line_for_each_key() {
+    fn contacts_have_two_lines_for_each_key() {
         let east = FixedOffset::east_opt(7200).unwrap();
         let mut known = example::contact();
         let keys = ["01", "02"].map(|digits| digits.repeat(32));
         assert_eq!(
-            contact(&known, &east),
+            style::plain(&contact(&known, None, &east)),
             format!(
                 "Ron (account), the page accepts its files into /home/ben/from Ron\n  \
-                 {}: verified 2024-10-19 19:45:47, last seen 2024-10-19 19:45:47\n  \
-                 {}: not verified, last seen 2024-10-19 19:45:47",
+                 {}\n    verified 2024-10-19 19:45:47  last seen 2024-10-19 19:45:47\n  \
+                 {}\n    not verified  last seen 2024-10-19 19:45:47",
                 keys[0], keys[1]
             )
         );
         (known.is_blocked, known.always_accept) = (true, None);
         known.keys.clear();
-        assert_eq!(contact(&known, &east), "Ron (account), blocked");
+        assert_eq!(style::plain(&contact(&known, None, &east)), "Ron (account), blocked");
     }
 }

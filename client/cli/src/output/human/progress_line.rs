@@ -1,11 +1,14 @@
 //! The progress of a transfer as one line that fits into a terminal. Pure.
 
+use clap::builder::styling::Style;
 use quiver_client::journal::percent;
 use quiver_client::transfers::{ServedOffer, TransferState, TransferStatus};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::units;
-use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
+
+use crate::output::cut::{cut_end, cut_middle};
+use crate::output::style::{PROGRESS, painted};
 
 /// Columns that a long name keeps while there are other facts beside it.
 const MIN_NAME: usize = 12;
@@ -110,7 +113,7 @@ impl ProgressState {
         }
         let first = offer.names.first().cloned().unwrap_or_default();
         Self::Running(ProgressFacts {
-            name: if offer.files == 1 { first } else { format!("{} files", offer.files) },
+            name: if offer.files == 1 { first } else { units::counted(offer.files, "file") },
             files: None,
             files_done: 0,
             bytes: offer.bytes,
@@ -164,55 +167,84 @@ fn line(facts: &ProgressFacts, width: usize, with_bar: bool) -> String {
     let name = display_safe(&facts.name);
     let fits = |detail: &&Detail| {
         let kept = if **detail == Detail::Full { COMFORTABLE_NAME } else { MIN_NAME };
-        let name_width = name.width().min(kept);
-        let others = parts(facts, **detail);
-        others.iter().map(|part| part.width() + GAP.len()).sum::<usize>() + name_width <= width
+        used_columns(&parts(facts, **detail)) + name.width().min(kept) <= width
     };
     let detail = DETAILS.iter().find(fits).copied().unwrap_or(Detail::Share);
     let mut parts = parts(facts, detail);
-    let used: usize = parts.iter().map(|part| part.width() + GAP.len()).sum();
+    let used = used_columns(&parts);
     let at = usize::from(facts.files.is_some());
     let name = cut_middle(&name, width.saturating_sub(used));
     let free = width.saturating_sub(used + name.width() + GAP.len());
     if !name.is_empty() {
-        parts.insert(at, name);
+        parts.insert(at, Part::plain(name));
     }
     if let Some(share) = share(facts).filter(|_| with_bar && free >= MIN_BAR) {
-        parts.insert(at + 1, bar(share, free.min(MAX_BAR)));
+        parts.insert(at + 1, Part::coloured(bar(share, free.min(MAX_BAR))));
     }
-    // A terminal that is narrower than any line.
-    cut_end(&parts.join(GAP), width)
+    let plain = joined(&parts, |part| part.text.clone());
+    if plain.width() > width {
+        // A terminal that is narrower than any line.
+        return cut_end(&plain, width);
+    }
+    joined(&parts, |part| {
+        part.style.map_or_else(|| part.text.clone(), |style| painted(style, &part.text))
+    })
+}
+
+/// A part of a line.
+struct Part {
+    text: String,
+    style: Option<Style>,
+}
+
+impl Part {
+    fn plain(text: String) -> Self {
+        Self { text, style: None }
+    }
+
+    fn coloured(text: String) -> Self {
+        Self { text, style: Some(PROGRESS) }
+    }
+}
+
+/// Columns of the parts, with a gap after each.
+fn used_columns(parts: &[Part]) -> usize {
+    parts.iter().map(|part| part.text.width() + GAP.len()).sum()
+}
+
+fn joined(parts: &[Part], text: impl Fn(&Part) -> String) -> String {
+    parts.iter().map(text).collect::<Vec<_>>().join(GAP)
 }
 
 /// The parts beside name and bar.
-fn parts(facts: &ProgressFacts, detail: Detail) -> Vec<String> {
+fn parts(facts: &ProgressFacts, detail: Detail) -> Vec<Part> {
     let mut parts = Vec::new();
     if let Some(files) = facts.files {
         let done = facts.files_done;
-        parts.push(if detail == Detail::Full {
+        parts.push(Part::plain(if detail == Detail::Full {
             format!("{done} of {files} files")
         } else {
             format!("{done}/{files}")
-        });
+        }));
     }
-    parts.extend(share(facts).map(|share| format!("{share:>2} %")));
+    parts.extend(share(facts).map(|share| Part::coloured(format!("{share:>2} %"))));
     let moved = units::bytes(facts.moved);
     match facts.bytes {
         Some(bytes) if detail >= Detail::Total => {
-            parts.push(format!("{moved} of {}", units::bytes(bytes)));
+            parts.push(Part::plain(format!("{moved} of {}", units::bytes(bytes))));
         }
-        _ if detail >= Detail::Moved || share(facts).is_none() => parts.push(moved),
+        _ if detail >= Detail::Moved || share(facts).is_none() => parts.push(Part::plain(moved)),
         _ => {}
     }
     if let Some(waits_for) = facts.waits_for {
-        parts.push(waits_for.to_owned());
+        parts.push(Part::plain(waits_for.to_owned()));
     }
     if detail >= Detail::Rate {
-        parts.extend(facts.rate.map(units::rate));
+        parts.extend(facts.rate.map(|rate| Part::plain(units::rate(rate))));
     }
     if detail >= Detail::TimeLeft {
-        parts
-            .extend(facts.seconds_left.map(|seconds| format!("{} left", units::duration(seconds))));
+        let left = facts.seconds_left.map(|seconds| format!("{} left", units::duration(seconds)));
+        parts.extend(left.map(Part::plain));
     }
     parts
 }
@@ -230,46 +262,19 @@ fn bar(share: u64, width: usize) -> String {
     format!("[{:<inner$}]", "=".repeat(filled.saturating_sub(1)) + head)
 }
 
-/// A text in at most `width` columns: of a longer one, the beginning and the end.
-#[must_use]
-pub fn cut_middle(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let Some(kept) = width.checked_sub(1) else { return String::new() };
-    let start = prefix(text.graphemes(true), kept / 2);
-    let end = prefix(text.graphemes(true).rev(), kept - kept / 2);
-    let start: String = text.graphemes(true).take(start).collect();
-    let skipped = text.graphemes(true).count().saturating_sub(end);
-    let end: String = text.graphemes(true).skip(skipped).collect();
-    format!("{start}…{end}")
-}
-
-/// A text in at most `width` columns: of a longer one, the beginning.
-#[must_use]
-pub fn cut_end(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let Some(kept) = width.checked_sub(1) else { return String::new() };
-    let count = prefix(text.graphemes(true), kept);
-    text.graphemes(true).take(count).chain(["…"]).collect()
-}
-
-/// How many of these characters fit into `width` columns.
-fn prefix<'a>(characters: impl Iterator<Item = &'a str>, width: usize) -> usize {
-    let mut used = 0;
-    characters
-        .take_while(|character| {
-            used += character.width();
-            used <= width
-        })
-        .count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::style;
+
+    /// The line without its colours.
+    fn progress_line(facts: &ProgressFacts, width: usize) -> String {
+        style::plain(&super::progress_line(facts, width)).into_owned()
+    }
+
+    fn plain_progress_line(facts: &ProgressFacts, width: usize) -> String {
+        style::plain(&super::plain_progress_line(facts, width)).into_owned()
+    }
 
     fn one_file() -> ProgressFacts {
         ProgressFacts {
@@ -304,6 +309,14 @@ mod tests {
         assert_eq!(line, format!("big.iso  [=========>        ]  {facts}"));
         assert_eq!(plain_progress_line(&one_file(), 79), format!("big.iso  {facts}"));
         assert_eq!(progress_line(&one_file(), 60), format!("big.iso  {facts}"));
+    }
+
+    #[test]
+    fn only_the_bar_and_the_share_are_in_colour() {
+        let line = super::progress_line(&one_file(), 79);
+        assert!(line.contains(&painted(PROGRESS, "61 %")), "{line}");
+        assert!(line.contains(&painted(PROGRESS, "[=========>        ]")), "{line}");
+        assert_eq!(line.matches("\u{1b}[0m").count(), 2, "{line}");
     }
 
     #[test]
@@ -369,14 +382,5 @@ mod tests {
     fn a_transfer_is_not_complete_before_it_is_done() {
         let all = ProgressFacts { moved: 600_000_000, ..one_file() };
         assert!(progress_line(&all, 60).contains("99 %"), "{}", progress_line(&all, 60));
-    }
-
-    #[test]
-    fn long_names_are_cut_in_the_middle_between_characters() {
-        assert_eq!(cut_middle("the long name.txt", 9), "the ….txt");
-        assert_eq!(cut_middle("short", 5), "short");
-        assert_eq!(cut_middle("写真写真写真", 7), "写…真");
-        assert_eq!(cut_middle("e\u{301}e\u{301}e\u{301}e\u{301}", 3), "e\u{301}…e\u{301}");
-        assert_eq!(cut_middle("abc", 0), "");
     }
 }

@@ -9,23 +9,35 @@ use quiver_protocol::units;
 /// Requested paths that a row shows.
 const MAX_NAMES: usize = 3;
 
-/// `1: big from files.example.org:4433: running, 61 % of 600.0 MB, 10.0 MB/s, 23 s left (prompt)`
+/// `1: big from files.example.org:4433  running  61 % of 600.0 MB  10.0 MB/s  23 s left  (prompt)`
 #[must_use]
 pub fn transfer(view: &TransferView) -> String {
-    let mut facts = vec![state(view.state).to_owned()];
+    let cells = transfer_cells(view);
+    cells.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+/// The same as the cells of a table.
+#[must_use]
+pub fn transfer_cells(view: &TransferView) -> Vec<String> {
     // A paused transfer without a size has no amount worth showing.
     let amount = match view.bytes {
         Some(bytes) => Some(format!("{} % of {}", share(view, bytes), units::bytes(bytes))),
         None => (moved(view) > 0).then(|| units::bytes(moved(view))),
     };
-    facts.extend(amount);
     let several = view.files.filter(|files| *files > 1 && view.files_done > 0);
-    facts.extend(several.map(|files| format!("{} of {files} files", view.files_done)));
-    facts.extend(view.rate.map(units::rate));
-    facts.extend(view.seconds_left.map(|seconds| format!("{} left", units::duration(seconds))));
-    facts.extend((view.files_failed > 0).then(|| format!("{} failed", view.files_failed)));
-    let (name, facts) = (name(view), facts.join(", "));
-    format!("{}: {name}: {facts} ({})", number(view), display_safe(&view.process))
+    let files = several.map(|files| format!("{} of {files} files", view.files_done));
+    let left = view.seconds_left.map(|seconds| format!("{} left", units::duration(seconds)));
+    let failed = (view.files_failed > 0).then(|| format!("{} failed", view.files_failed));
+    vec![
+        format!("{}: {}", number(view), name(view)),
+        state(view.state).to_owned(),
+        amount.unwrap_or_default(),
+        files.unwrap_or_default(),
+        view.rate.map(units::rate).unwrap_or_default(),
+        left.unwrap_or_default(),
+        failed.unwrap_or_default(),
+        format!("({})", display_safe(&view.process)),
+    ]
 }
 
 /// The transfer was paused, resumed or cancelled.
@@ -136,7 +148,7 @@ mod tests {
     #[test]
     fn a_row_says_what_a_person_needs_to_decide() {
         let running = view();
-        let row = "3: big from a:4433: running, 61 % of 600.0 MB, 10.0 MB/s, 23 s left (prompt)";
+        let row = "3: big from a:4433  running  61 % of 600.0 MB  10.0 MB/s  23 s left  (prompt)";
         assert_eq!(transfer(&running), row);
         let names = ["a", "b\u{202e}", "c", "d", "e"].map(str::to_owned).to_vec();
         let sent = TransferView {
@@ -150,15 +162,15 @@ mod tests {
             seconds_left: None,
             ..running
         };
-        let row = "17:1: a b\\u{202e} c and 2 more to @Ann: waiting for an answer (prompt)";
+        let row = "17:1: a b\\u{202e} c and 2 more to @Ann  waiting for an answer  (prompt)";
         assert_eq!(transfer(&sent), row);
     }
 
     #[test]
     fn a_transfer_is_never_complete_before_it_is_done() {
         let all = TransferView { received: 600_000_000, ..view() };
-        assert!(transfer(&all).contains("running, 99 % of 600.0 MB"));
+        assert!(transfer(&all).contains("running  99 % of 600.0 MB"));
         let done = TransferView { state: TransferStage::Done, ..all };
-        assert!(transfer(&done).contains("done, 100 % of 600.0 MB"));
+        assert!(transfer(&done).contains("done  100 % of 600.0 MB"));
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::line;
 use crate::failure::Failure;
-use crate::output::human;
+use crate::output::{human, style};
 
 /// A failure.
 #[derive(Debug, Serialize)]
@@ -45,6 +45,7 @@ pub fn error(failure: &Failure) -> String {
 /// A warning as a line, without its line break. The `note: ` and `warning: ` of the text are for people.
 #[must_use]
 pub fn warning(code: &str, text: &str) -> String {
+    let text = &*style::plain(text);
     let prefix = ["note: ", "warning: "].into_iter().find(|prefix| text.starts_with(prefix));
     let message = prefix.and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
     line(&WarningLine { warning: code, message })
@@ -54,7 +55,9 @@ pub fn warning(code: &str, text: &str) -> String {
 #[must_use]
 pub fn notice_code(notice: &Notice) -> Option<&'static str> {
     Some(match notice {
-        Notice::Connecting { .. } | Notice::HashingPrefix { .. } => return None,
+        Notice::Connecting { .. } | Notice::Connection(_) | Notice::HashingPrefix { .. } => {
+            return None;
+        }
         Notice::ServerNotRemembered { .. } => "server_not_remembered",
         Notice::KeyNotStored { .. } => "key_not_stored",
         Notice::JournalNotWritable { .. } => "journal_not_writable",
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn warnings_lose_the_words_for_people() {
         let expected = r#"{"warning":"x","message":"why"}"#;
-        for text in ["why", "note: why", "warning: why"] {
+        for text in ["why", "note: why", "warning: why", &style::note("why")] {
             assert_eq!(warning("x", text), expected);
         }
     }

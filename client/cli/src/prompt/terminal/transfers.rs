@@ -15,7 +15,7 @@ use crate::cli;
 use crate::command;
 use crate::failure::Failure;
 use crate::interface::TransferStyle;
-use crate::output::human::progress_line::cut_middle;
+use crate::output::cut::cut_middle;
 
 /// How long a transfer runs in the foreground, so that a small file is complete before the next line is typed.
 const FOREGROUND_TIME: Duration = Duration::from_millis(500);
