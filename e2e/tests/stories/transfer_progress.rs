@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
 use quiver_e2e::terminal::Terminal;
-use quiver_e2e::{Home, PromptUser, Server, TIMEOUT, wait_until};
+use quiver_e2e::{Home, PromptUser, Server, TIMEOUT, TransferWatch, wait_until};
 
 const SIZE: usize = 9_000_000;
 
@@ -175,8 +175,10 @@ async fn a_long_transfer_is_visible_at_the_prompt() {
             && screen.contains("kB/s  ")
             && screen.contains(" left  (")
     };
-    // The rate is known after a moment.
-    while !row(&ron.enter("transfers")) {}
+    let mut watch = TransferWatch::start(home.quiver([""; 0]));
+    watch.wait_for("a rate", |view| view["seconds_left"].is_u64()).await;
+    let listed = ron.enter("transfers");
+    assert!(row(&listed), "{listed}");
     ron.terminal.wait_until("a line after ten seconds", |screen| {
         screen.lines().any(|line| line.starts_with("big  ") && line.ends_with(" s left"))
     });
