@@ -1,5 +1,7 @@
 //! The command line of `quiver-server`, and the functions that run its commands.
 
+mod admin;
+
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,21 +12,18 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use quiver_protocol::ClientName;
 use quiver_transfer::Rate;
 use quiver_transport::LogWriter;
 
+use self::admin::{CertArgs, UserArgs};
 use crate::config::{Config, UploadConfig};
 use crate::documents::ManArgs;
 use crate::listen_address::{ListenAddress, parse_address};
 use crate::log_format::LogFormat;
 use crate::metrics::host::HostName;
-use crate::output::Hint;
-use crate::passwords::AccountPermission;
 use crate::relay::RelayLimits;
 use crate::server::Server;
-use crate::user_admin::{self, AccountChange};
-use crate::{certificate, documents, logging, output};
+use crate::{documents, logging, output};
 
 /// A secure file transfer and messaging service over QUIC.
 #[derive(Debug, Parser)]
@@ -123,75 +122,13 @@ struct ServeArgs {
     log_format: LogFormat,
 }
 
-#[derive(Debug, Subcommand)]
-enum CertArgs {
-    /// Make a self-signed certificate and its key
-    New {
-        /// The folder to put server.pem and server.key into
-        #[arg(long, value_name = "DIR", default_value = "certs")]
-        certs: PathBuf,
-        /// A name or address clients use for this server; may be repeated
-        /// [default: localhost, 127.0.0.1, ::1]
-        #[arg(long = "host", value_name = "NAME")]
-        hosts: Vec<String>,
-        /// How many days the certificate is valid
-        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36_500))]
-        days: u32,
-        /// Replace an existing certificate: clients that pinned it will refuse this server
-        #[arg(long)]
-        force: bool,
-    },
-    /// Show fingerprint, names and dates
-    Show {
-        /// The folder with server.pem
-        #[arg(long, value_name = "DIR", default_value = "certs")]
-        certs: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum UserArgs {
-    /// Add an account, or give it a new password
-    Add {
-        /// The account's name
-        name: String,
-        #[command(flatten)]
-        passwords: PasswordFileArgs,
-        /// The account's permission; an existing account keeps its own [default: read]
-        #[arg(long, value_name = "RIGHT", value_enum)]
-        may: Option<AccountPermission>,
-        /// Read the password from standard input, one line, instead of asking for it
-        #[arg(long)]
-        password_stdin: bool,
-    },
-    /// Remove an account
-    Remove {
-        /// The account's name
-        name: String,
-        #[command(flatten)]
-        passwords: PasswordFileArgs,
-    },
-    /// List the accounts
-    List {
-        #[command(flatten)]
-        passwords: PasswordFileArgs,
-    },
-}
-
-#[derive(Debug, Args)]
-struct PasswordFileArgs {
-    /// The password file; created if missing, with mode 0600
-    #[arg(long = "passwords", value_name = "FILE")]
-    path: PathBuf,
-}
-
 /// Runs the command, and prints an error if it fails.
 #[must_use]
 pub fn run(cli: ServerArgs) -> ExitCode {
     let result = match cli.command.unwrap_or_else(|| ServerCommand::Serve(Box::new(cli.serve))) {
         ServerCommand::Serve(serve) => return self::serve(*serve),
-        ServerCommand::Cert(cert) => self::cert(cert),
-        ServerCommand::User(user) => self::user(user),
+        ServerCommand::Cert(cert) => return admin::run(cert.is_json(), || admin::cert(cert)),
+        ServerCommand::User(user) => return admin::run(user.is_json(), || admin::user(user)),
         ServerCommand::Completions { shell } => {
             documents::completions(ServerArgs::command(), shell)
         }
@@ -200,21 +137,8 @@ pub fn run(cli: ServerArgs) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::error(&error);
+            output::error(&error, false);
             ExitCode::FAILURE
-        }
-    }
-}
-
-fn cert(cert: CertArgs) -> anyhow::Result<()> {
-    match cert {
-        CertArgs::New { certs, hosts, days, force } => {
-            let info = certificate::create(&certs, &hosts, days, force)?;
-            output::certificate(&certificate::path(&certs), &info)
-        }
-        CertArgs::Show { certs } => {
-            let info = certificate::show(&certs)?;
-            output::certificate(&certificate::path(&certs), &info)
         }
     }
 }
@@ -229,7 +153,7 @@ fn serve(serve: ServeArgs) -> ExitCode {
     let mut log = match logging::start(serve.log_format) {
         Ok(log) => log,
         Err(error) => {
-            output::error(&error);
+            output::error(&error, false);
             return ExitCode::FAILURE;
         }
     };
@@ -278,44 +202,6 @@ impl From<ServeArgs> for Config {
             metrics_hosts: serve.metrics_hosts,
         }
     }
-}
-
-fn user(user: UserArgs) -> anyhow::Result<()> {
-    match user {
-        UserArgs::Add { name, passwords, may, password_stdin } => {
-            let name = parse_name(&name)?;
-            let password = user_admin::read_password(password_stdin)?;
-            match user_admin::add(&passwords.path, &name, &password, may)? {
-                AccountChange::Added => output::line(&format!("{name} added")),
-                AccountChange::Replaced => output::line(&format!("{name} has a new password")),
-            }
-        }
-        UserArgs::Remove { name, passwords } => {
-            let name = parse_name(&name)?;
-            user_admin::remove(&passwords.path, &name)?;
-            output::line(&format!("{name} removed"))
-        }
-        UserArgs::List { passwords } => {
-            for (name, may) in user_admin::list(&passwords.path)? {
-                output::line(&account_line(&name, may))?;
-            }
-            Ok(())
-        }
-    }
-}
-
-/// The account's line in `user list`: `Ron`, or `Ron (upload)`.
-fn account_line(name: &ClientName, may: AccountPermission) -> String {
-    match may {
-        AccountPermission::Read => name.to_string(),
-        AccountPermission::Upload => format!("{name} ({may})"),
-    }
-}
-
-fn parse_name(name: &str) -> anyhow::Result<ClientName> {
-    ClientName::parse(name)
-        .with_context(|| format!("{name:?} is no account name"))
-        .hint("choose a name like Ron or ben-2")
 }
 
 /// Parses a port, which means one of 127.0.0.1, or an address with a port like `[::]:9464`.

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use quiver_protocol::json_line;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_transport::CertificateInfo;
+use serde::Serialize;
 
 /// What to do about an error, shown on a line of its own.
 #[derive(Debug)]
@@ -35,23 +37,49 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
     }
 }
 
+/// An error as a JSON object.
+#[derive(Debug, Serialize)]
+struct ErrorLine<'a> {
+    error: &'static str,
+    message: &'a str,
+    hint: Option<&'a str>,
+    exit: u8,
+}
+
 /// Prints an error to standard error: what failed, why, and what to do.
-pub fn error(error: &anyhow::Error) {
+pub fn error(error: &anyhow::Error, as_json: bool) {
+    let text = if as_json { error_line(error) } else { error_text(error) };
     // If standard error is closed, the exit code still tells.
-    let _ = io::stderr().write_all(error_text(error).as_bytes());
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints that a command line is not valid.
+pub fn usage_error(what: &str, hint: Option<&str>) {
+    let line = ErrorLine { error: "invalid_request", message: what, hint, exit: 2 };
+    let _ = io::stderr().write_all((json_line(&line) + "\n").as_bytes());
+}
+
+fn error_line(error: &anyhow::Error) -> String {
+    let (message, hint) = message_and_hint(error);
+    json_line(&ErrorLine { error: "other", message: &message, hint, exit: 1 }) + "\n"
 }
 
 /// The lines of an error: what failed, why, and what to do.
 #[must_use]
 pub fn error_text(error: &anyhow::Error) -> String {
-    let hint = error.downcast_ref::<HintText>();
-    // The chain starts with the hint, which is not a cause.
-    let causes = error.chain().skip(usize::from(hint.is_some())).map(ToString::to_string);
-    let mut text = format!("error: {}\n", display_safe(&join_causes(causes)));
-    if let Some(HintText(hint)) = hint {
+    let (message, hint) = message_and_hint(error);
+    let mut text = format!("error: {}\n", display_safe(&message));
+    if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
     }
     text
+}
+
+fn message_and_hint(error: &anyhow::Error) -> (String, Option<&str>) {
+    let hint = error.downcast_ref::<HintText>();
+    // The chain starts with the hint, which is not a cause.
+    let causes = error.chain().skip(usize::from(hint.is_some())).map(ToString::to_string);
+    (join_causes(causes), hint.map(|HintText(hint)| hint.as_str()))
 }
 
 /// Joins the messages of an error and its causes with colons. Skips a cause whose message the text

@@ -97,5 +97,6 @@ async fn a_server_ignores_what_clients_send_to_find_a_closed_port() {
     socket.set_nonblocking(true).unwrap();
     let answer = socket.recv(&mut [0; 64]).unwrap_err();
     assert_eq!(answer.kind(), std::io::ErrorKind::WouldBlock);
+    server.log().wait_for("connection from").await;
     assert_eq!(server.log().count("connection from"), 1);
 }

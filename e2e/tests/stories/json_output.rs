@@ -4,6 +4,7 @@
 
 mod files;
 mod peers;
+mod server;
 mod transfers;
 
 use std::collections::BTreeSet;
@@ -93,6 +94,7 @@ async fn every_command_prints_the_objects_that_the_document_describes() {
     files::check(&mut checker).await;
     transfers::check(&mut checker).await;
     peers::check(&mut checker).await;
+    server::check(&mut checker).await;
     let mut missing = checker.schema.headings();
     missing.retain(|heading| !checker.seen.contains(heading));
     assert_eq!(missing, NOT_PRINTED_HERE.map(str::to_owned).into());

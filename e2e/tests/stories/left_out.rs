@@ -91,7 +91,7 @@ async fn what_cannot_be_read_is_named_and_gives_exit_code_10() {
         for options in [&["--dry-run"][..], &["--quiet"], &["--json"]] {
             let output = run(&[&[command, "-r", "n"], options].concat()).await;
             let stderr = &output.expect(10).stderr;
-            assert!(stderr.contains("error: 2 of 3 files were not "), "{options:?}: {stderr}");
+            assert!(stderr.contains("2 of 3 files were not "), "{options:?}: {stderr}");
             for name in ["n/secret", "n/locked"] {
                 let why = format!("{name}: left out, it cannot be read: ");
                 let object = format!("\"left_out\":\"{name}\",\"why\":\"it cannot be read: ");

@@ -45,9 +45,16 @@ pub(super) async fn ask_question(
     })
 }
 
-/// Whether only a person at a terminal has the answer: there is no flag that gives it.
+/// Whether a question is asked although the command prints JSON: those of connecting, whose answers do not change what
+/// the command does, and the digits, which are what the command is for.
 fn is_asked_beside_json(question: &Question) -> bool {
-    matches!(question, Question::Trust { .. } | Question::Password | Question::CompareDigits { .. })
+    matches!(
+        question,
+        Question::Trust { .. }
+            | Question::Name
+            | Question::Password
+            | Question::CompareDigits { .. }
+    )
 }
 
 async fn confirm(output: &Output, question: String) -> Result<Option<Answer>, Failure> {

@@ -4,17 +4,16 @@ pub mod events;
 pub mod messages;
 pub mod peers;
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use quiver_client::known_servers::ConfirmedServer;
 use quiver_client::transfers::{DownloadedFile, PlanSummary, TransferSummary, UploadedFile};
 use quiver_client::tree::LeftOutEntry;
 use quiver_protocol::reply::ClientRow;
-use quiver_protocol::text::display_safe;
 use quiver_protocol::{ClientName, ContentHash, FilePath, Fingerprint, Timestamp};
 use serde::Serialize;
+
+pub use quiver_protocol::json_line as line;
 
 use super::SERVER;
 use super::human;
@@ -315,32 +314,6 @@ impl<'a> ClientLine<'a> {
 /// With three decimals.
 fn seconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-/// An object as JSON, without a line break. Characters that a terminal may interpret are written as `\u` escapes,
-/// which JSON parsers read as the same characters.
-#[must_use]
-pub fn line<T: Serialize>(object: &T) -> String {
-    #[expect(clippy::expect_used, reason = "these types have string keys and no failing impl")]
-    let text = serde_json::to_string(object).expect("a type of ours always has a JSON form");
-    escape(&text)
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        let mut bytes = [0; 4];
-        let text = character.encode_utf8(&mut bytes);
-        if matches!(display_safe(text), Cow::Borrowed(_)) {
-            escaped.push(character);
-            continue;
-        }
-        for unit in character.encode_utf16(&mut [0; 2]) {
-            // Writing to a String cannot fail.
-            let _ = write!(escaped, "\\u{unit:04x}");
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ pub mod style;
 pub mod table;
 mod terminal_block;
 mod terminal_kind;
-mod usage;
 mod verbosity;
 mod wrap;
 
@@ -33,6 +32,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_client::notice::Notice;
+use quiver_manual::UsageError;
 use quiver_protocol::text::display_safe;
 use quiver_transfer::blocking;
 
@@ -355,7 +355,8 @@ pub fn report_final_failure(failure: &Failure, json: &JsonMode) {
 pub fn report_usage_error(error: &clap::Error, json: &JsonMode) {
     let text = error.render().to_string();
     if json.is_on() {
-        return report_final_failure(&usage::failure(&text), json);
+        let UsageError { what, hint } = UsageError::parse(&text);
+        return report_final_failure(&Failure::Usage { what, hint }, json);
     }
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
     let stream = OutputStream::Messages;

@@ -105,11 +105,13 @@ async fn check_piped_commands(checker: &mut Checker, server: &Server, home: &Hom
 }
 
 async fn check_local_commands(checker: &mut Checker, server: &Server, home: &Home) {
-    // A server that a person trusts at a terminal, where the question is asked all the same.
-    let list = home.quiver(["--name", "Ron", "list", "--json"]).server_address(server.address());
+    // Connecting asks its questions at a terminal all the same.
+    let list = home.quiver(["list", "--json"]).server_address(server.address());
     let mut terminal = list.start_at_terminal();
     terminal.wait_for_end("[yes/no]");
     terminal.type_line("yes");
+    terminal.wait_for_end("Enter your client name:");
+    terminal.type_line("Ron");
     assert_eq!(terminal.wait_for_exit().exit_code(), 0, "{}", terminal.contents());
     checker.run(0, home.quiver(["trust"]), &["Known server"]).await;
     let address = server.address().to_string();

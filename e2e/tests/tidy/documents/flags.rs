@@ -20,7 +20,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/threat-model.md",
 ];
 
-const DEFINITIONS: [&str; 10] = [
+const DEFINITIONS: [&str; 11] = [
     "client/cli/src/cli.rs",
     "client/cli/src/cli/change.rs",
     "client/cli/src/cli/list.rs",
@@ -29,6 +29,7 @@ const DEFINITIONS: [&str; 10] = [
     "client/cli/src/cli/transfers.rs",
     "client/cli/src/cli/trust.rs",
     "server/src/cli.rs",
+    "server/src/cli/admin.rs",
     "server/src/documents.rs",
     "e2e/src/bin/bench/cli.rs",
 ];
