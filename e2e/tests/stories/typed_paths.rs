@@ -40,13 +40,13 @@ async fn every_command_takes_paths_with_slashes_and_dots_around_their_names() {
     assert_eq!(home.names(), ["a", "b", "old"]);
     quiver(&home, &server, &["put", "a", "--as", "d", "--to", "/notes//old/"]).await.expect(0);
     let made = quiver(&home, &server, &["mkdir", "/new/", "./notes//deep"]).await;
-    assert_eq!(made.expect(0).stderr, "new: made\nnotes/deep: made\n");
+    assert_eq!(made.expect(0).stderr, "new: made\nnotes/deep: made\nMade 2 folders.\n");
     let moved = quiver(&home, &server, &["mv", "./notes/a", "/new"]).await;
     assert_eq!(moved.expect(0).stderr, "notes/a is now new/a\n");
     let moved = quiver(&home, &server, &["mv", "/notes/old/d", "/"]).await;
     assert_eq!(moved.expect(0).stderr, "notes/old/d is now d\n");
     let removed = quiver(&home, &server, &["rm", "/d", "./notes//deep/", "--yes"]).await;
-    assert_eq!(removed.expect(0).stderr, "d: removed\nnotes/deep: removed\n");
+    assert_eq!(removed.expect(0).stderr, "d: removed\nnotes/deep: removed\nRemoved 2 paths.\n");
     assert_eq!(stored(&server), ["new", "new/a", "notes", "notes/b", "notes/old", "notes/old/c"]);
 }
 
