@@ -32,7 +32,7 @@ async fn rm_removes_files_and_empty_folders() {
     assert_eq!(object, json!({"removed": "b"}));
     let hint = "remove its files and folders first";
     assert!(partly.stderr.contains(hint), "{}", partly.stderr);
-    assert!(partly.stderr.contains("2 of 3 were not removed"), "{}", partly.stderr);
+    assert!(partly.stderr.contains("2 of 3 paths were not removed"), "{}", partly.stderr);
     assert_eq!(names(&server.files()), ["notes"]);
 }
 

@@ -148,7 +148,7 @@ async fn remove_named(
     json: bool,
 ) -> Result<(), Failure> {
     let (client, output) = (interface.client.clone(), interface.output.clone());
-    let mut failures = Failures::new(paths.len(), "were not removed");
+    let mut failures = Failures::new(paths.len(), "paths were not removed");
     let total = paths.len();
     let mut paths = paths.iter();
     while let Some(path) = paths.next() {

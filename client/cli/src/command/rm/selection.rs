@@ -175,7 +175,7 @@ pub(super) fn count_failures(
     found: &FoundPaths,
     failed: Vec<ClientError>,
 ) -> (Failures, Vec<Arc<ClientError>>) {
-    let mut failures = Failures::new(found.count() + failed.len(), "were not removed");
+    let mut failures = Failures::new(found.count() + failed.len(), "paths were not removed");
     let reported = failed.into_iter().filter_map(|error| failures.add(error, 1)).collect();
     (failures, reported)
 }
