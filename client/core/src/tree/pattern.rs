@@ -121,9 +121,13 @@ impl Pattern {
         match self.rest.get(at) {
             None => {}
             Some(PatternPart::AnyFolders) => {
-                // The name is one of the folders, or `**` matches no folder.
+                // The name is one of the folders, or `**` matches no folder. At the end it matches every name below it.
                 positions.push(at);
-                positions.extend(self.advance(at + 1, name));
+                if at + 1 == self.rest.len() {
+                    positions.push(at + 1);
+                } else {
+                    positions.extend(self.advance(at + 1, name));
+                }
             }
             Some(PatternPart::Name { literal, matcher })
                 if literal == name
@@ -202,6 +206,10 @@ mod tests {
         assert!(matches_path("x/**/b", "x/b"));
         assert!(matches_path("x/**/b", "x/y/z/b"));
         assert!(!matches_path("x/**/b", "y/b"));
+        for path in ["x/a", "x/y/b"] {
+            assert!(matches_path("**", path) && matches_path("x/**", path), "{path}");
+        }
+        assert!(!matches_path("x/**", "y/a"));
     }
 
     #[test]
