@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Begins a row that stands for the fields of another object.
+/// Begins a row that includes the fields of another object.
 const ALL_OF: &str = "all of [";
 
 /// A field of a described object.

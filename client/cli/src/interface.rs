@@ -343,7 +343,7 @@ impl Interface {
                     self.output.say(human::summary(&summary, status.direction)).await;
                 }
             }
-            // At the prompt, nobody wants it between the JSON objects.
+            // At the prompt, a person would not expect it between the JSON objects.
             TransferEvent::Throughput(_) if style.json && self.output.mode() == UiMode::Prompt => {}
             TransferEvent::Throughput(throughput) => {
                 self.output.say(human::throughput(&throughput)).await;

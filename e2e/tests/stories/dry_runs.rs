@@ -150,7 +150,7 @@ async fn a_dry_run_at_a_terminal_says_about_which_files_it_would_ask() {
     assert!(plan.contains("differs, ask        n/differs.txt (9 B)\n"), "{plan}");
     assert!(plan.contains("1 to be asked about, 1 would fail, 1 left out"), "{plan}");
     ron.exit();
-    // Commands from standard input ask nobody.
+    // Commands from standard input ask no questions.
     let piped = home.quiver_as(&server, "Ben", Vec::<&str>::new());
     let output = piped.run_with_input("get -r n --dry-run\n").await;
     assert_eq!(output.expect(0).stdout, rows(FAIL.0, FAIL.1));

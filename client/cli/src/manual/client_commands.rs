@@ -179,7 +179,7 @@ pub(super) const TOPICS: [Topic; 14] = [
         exit_codes: &[
             ("0", "both people see the same digits"),
             ("2", "standard input is no terminal, or usage"),
-            ("3", "the client cannot be reached or nobody is at it"),
+            ("3", "the client cannot be reached, or does not answer"),
             ("4", "the digits differ, or its key has changed"),
             SIGN_IN,
             BUSY,

@@ -127,7 +127,7 @@ fn commands() -> Vec<Completion> {
     all.map(|value| Completion { value, ends_word: true }).collect()
 }
 
-/// Local files and folders; none if the folder cannot be read. With a home folder, `~` at the beginning stands for it.
+/// Local files and folders; none if the folder cannot be read. A `~` at the beginning is the home folder, if there is one.
 fn local_entries(folder: &str, home: Option<&Path>) -> Vec<Completion> {
     let path = match (folder, home.zip(folder.strip_prefix("~/"))) {
         ("", _) => PathBuf::from("."),

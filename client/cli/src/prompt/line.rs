@@ -55,7 +55,7 @@ impl NearMiss {
         format!("{} looks like the command {}", self.typed, self.command)
     }
 
-    /// The failure where nobody can be asked.
+    /// The failure without a terminal.
     pub(super) fn into_failure(self) -> Failure {
         let rest = &self.line[self.typed.len()..];
         let hint =

@@ -23,7 +23,7 @@ use crate::transfers::{TransferEvent, UploadedFile};
 
 impl Upload {
     /// Checks that the server accepts uploads from this client, compares the files that exist on both sides, and asks
-    /// the user about those that differ. If nobody is asked and nothing is to be replaced, nothing is looked up: the
+    /// the user about those that differ. Without a question and without `--overwrite`, it looks nothing up: the
     /// server refuses the files that exist.
     ///
     /// # Errors
