@@ -8,7 +8,7 @@ use quiver_protocol::command::Hello;
 use quiver_protocol::reply::{ServerLimits, Welcome};
 use quiver_protocol::{
     CloseCode, EofPayload as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply,
-    Request, limits, units,
+    Request, limits,
 };
 use quiver_transport::{CommandStream, Connection, Role, StreamError, close, trust};
 use tokio::time::{Instant, timeout};
@@ -195,10 +195,9 @@ impl Guest {
                 info!("connection from {address} as Client {number}");
                 info!("Max clients reached. Rejecting Client {number}: {name}");
                 self.state.metrics.count_busy_refusal();
-                let clients = units::counted(max_clients as u64, "client");
-                let are = if max_clients == 1 { "is" } else { "are" };
+                // The same words for each number, because other clients and scripts compare them.
                 let message = format!(
-                    "Server is busy: {max_clients} of {clients} {are} connected. Try again later."
+                    "Server is busy: {max_clients} of {max_clients} clients are connected. Try again later."
                 );
                 let refusal = Refusal::new(RefusalCode::Busy, message);
                 Err(HelloFailure::Close(refusal, CloseCode::Busy))
