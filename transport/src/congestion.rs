@@ -1,5 +1,190 @@
-//! Congestion control of connections.
+//! Congestion control: which controller a connection has, and what it reports. The correction that
+//! every controller needs is in `close_aware`.
 
 mod close_aware;
+mod model_controller;
 
-pub(crate) use self::close_aware::{CONTROLLER_NAME, CloseAwareControllerFactory, remove_limit};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use quinn::Connection;
+use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
+use thiserror::Error;
+
+pub(crate) use self::close_aware::remove_limit;
+use self::close_aware::{CloseAwareController, inner_controller};
+use self::model_controller::{ModelReport, build_model, model_report};
+
+/// Which congestion controller the connections of an endpoint have. Each side chooses for what it
+/// sends itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CongestionControl {
+    /// [`Self::Cubic`] on loopback, where nothing has to be learned about a path and CUBIC costs
+    /// less, and [`Self::Model`] on every other path.
+    #[default]
+    Auto,
+    /// From a model of the path, made of its delivery rate and its lowest round-trip time: losses
+    /// that have other causes than a full queue hardly slow it down.
+    Model,
+    /// CUBIC (RFC 9438), which takes each lost packet for a full queue.
+    Cubic,
+}
+
+/// The text names no congestion control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not auto, model or cubic")]
+pub struct UnknownCongestionControl;
+
+/// What the congestion controller of a connection knows at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CongestionReport {
+    /// The name of the controller.
+    pub controller: &'static str,
+    /// The congestion window: bytes that may be in flight.
+    pub window: u64,
+    /// The rate at which the path has delivered data lately, in bytes a second; `None` if nothing was
+    /// measured yet, or the controller does not measure it (CUBIC).
+    pub delivery_rate: Option<u64>,
+    /// The lowest round-trip time of the path: that of the controller's model, or else the lowest of
+    /// the connection.
+    pub lowest_round_trip: Duration,
+    /// What the controller is doing; `None` if it has no phases (CUBIC).
+    pub phase: Option<&'static str>,
+}
+
+/// Creates the controllers of an endpoint's connections, and can remove all their limits at once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Controllers {
+    choice: CongestionControl,
+    are_all_closing: Arc<AtomicBool>,
+}
+
+/// The controllers that are built, without a choice that depends on the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Model,
+    Cubic,
+}
+
+/// Creates the controllers of the connections over one kind of path.
+#[derive(Debug)]
+struct PathControllers {
+    algorithm: Algorithm,
+    are_all_closing: Arc<AtomicBool>,
+}
+
+impl CongestionControl {
+    /// All choices.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Model, Self::Cubic];
+
+    /// The name, as people type it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Model => "model",
+            Self::Cubic => "cubic",
+        }
+    }
+
+    fn algorithm(self, is_loopback: bool) -> Algorithm {
+        match self {
+            Self::Cubic => Algorithm::Cubic,
+            Self::Auto if is_loopback => Algorithm::Cubic,
+            Self::Auto | Self::Model => Algorithm::Model,
+        }
+    }
+}
+
+impl FromStr for CongestionControl {
+    type Err = UnknownCongestionControl;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|choice| choice.name() == name).ok_or(UnknownCongestionControl)
+    }
+}
+
+impl CongestionReport {
+    /// The report of a connection now.
+    ///
+    /// # Panics
+    /// If the connection is not one of an [`Endpoint`](crate::Endpoint).
+    #[must_use]
+    pub fn of(connection: &Connection) -> Self {
+        let path = connection.stats().path;
+        let (algorithm, inner) = inner_controller(connection)
+            .expect("an endpoint of this crate creates no other controllers");
+        let ModelReport { delivery_rate, lowest_round_trip, phase } =
+            model_report(inner).unwrap_or_default();
+        Self {
+            controller: algorithm.name(),
+            window: path.cwnd,
+            delivery_rate,
+            lowest_round_trip: lowest_round_trip.unwrap_or(path.min_rtt),
+            phase,
+        }
+    }
+}
+
+impl Controllers {
+    pub(crate) fn new(choice: CongestionControl) -> Self {
+        Self { choice, are_all_closing: Arc::default() }
+    }
+
+    /// The factory for connections over a path.
+    pub(crate) fn for_path(&self, is_loopback: bool) -> Arc<dyn ControllerFactory + Send + Sync> {
+        Arc::new(PathControllers {
+            algorithm: self.choice.algorithm(is_loopback),
+            are_all_closing: self.are_all_closing.clone(),
+        })
+    }
+
+    /// Removes the congestion limit of every connection. To be called before they are closed.
+    pub(crate) fn remove_all_limits(&self) {
+        self.are_all_closing.store(true, Ordering::Relaxed);
+    }
+}
+
+impl ControllerFactory for PathControllers {
+    fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
+        let inner = match self.algorithm {
+            Algorithm::Model => build_model(now, current_mtu),
+            Algorithm::Cubic => Arc::<CubicConfig>::default().build(now, current_mtu),
+        };
+        let are_all_closing = self.are_all_closing.clone();
+        Box::new(CloseAwareController::new(self.algorithm, inner, are_all_closing))
+    }
+}
+
+impl Algorithm {
+    /// The name for people; CUBIC as in RFC 9438.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Cubic => "CUBIC",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_auto_depends_on_the_path() {
+        let algorithms = |choice: CongestionControl| [true, false].map(|it| choice.algorithm(it));
+        assert_eq!(algorithms(CongestionControl::Auto), [Algorithm::Cubic, Algorithm::Model]);
+        assert_eq!(algorithms(CongestionControl::Model), [Algorithm::Model; 2]);
+        assert_eq!(algorithms(CongestionControl::Cubic), [Algorithm::Cubic; 2]);
+    }
+
+    #[test]
+    fn each_choice_has_one_name() {
+        for choice in CongestionControl::ALL {
+            assert_eq!(choice.name().parse(), Ok(choice));
+        }
+        assert_eq!("CUBIC".parse::<CongestionControl>(), Err(UnknownCongestionControl));
+    }
+}

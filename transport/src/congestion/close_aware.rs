@@ -4,7 +4,7 @@
 //! moment (quinn-rs/quinn issue 2785, fixed after that release), so the other side waits for its
 //! idle timeout. RFC 9002 (7) does not count such a packet as in flight. So this controller removes
 //! the limit of the congestion window once a connection is about to be closed, and otherwise
-//! delegates to quinn's own. To be removed with the next release of quinn-proto.
+//! delegates to the controller that was chosen. To be removed with the next release of quinn-proto.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,53 +12,49 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use quinn::Connection;
-use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
+use quinn::congestion::{Controller, ControllerMetrics};
 use quinn_proto::RttEstimator;
 
-/// The controller that this one delegates to, as RFC 9438 names it.
-pub(crate) const CONTROLLER_NAME: &str = "CUBIC";
-
-/// Creates the controllers of an endpoint's connections, and can remove all their limits at once.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CloseAwareControllerFactory {
-    cubic: Arc<CubicConfig>,
-    are_all_closing: Arc<AtomicBool>,
-}
+use super::Algorithm;
 
 /// The congestion controller of one connection.
-struct CloseAwareController {
+pub(super) struct CloseAwareController {
+    algorithm: Algorithm,
     inner: Box<dyn Controller>,
     is_closing: Arc<AtomicBool>,
     are_all_closing: Arc<AtomicBool>,
 }
 
-impl CloseAwareControllerFactory {
-    /// Removes the congestion limit of every connection. To be called before they are closed.
-    pub(crate) fn remove_all_limits(&self) {
-        self.are_all_closing.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Removes the congestion limit of a connection. To be called before it is closed.
 pub(crate) fn remove_limit(connection: &Connection) {
-    if let Ok(controller) =
-        connection.congestion_state().into_any().downcast::<CloseAwareController>()
-    {
+    if let Some(controller) = controller(connection) {
         controller.is_closing.store(true, Ordering::Relaxed);
     }
 }
 
-impl ControllerFactory for CloseAwareControllerFactory {
-    fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(CloseAwareController {
-            inner: self.cubic.clone().build(now, current_mtu),
-            is_closing: Arc::default(),
-            are_all_closing: self.are_all_closing.clone(),
-        })
-    }
+/// The controller below the correction as it is now, and what it is; `None` for a connection of an
+/// endpoint that is not ours.
+pub(super) fn inner_controller(
+    connection: &Connection,
+) -> Option<(Algorithm, Box<dyn Controller>)> {
+    let CloseAwareController { algorithm, inner, .. } = *controller(connection)?;
+    Some((algorithm, inner))
+}
+
+/// A copy of the controller of a connection, which shares its flags.
+fn controller(connection: &Connection) -> Option<Box<CloseAwareController>> {
+    connection.congestion_state().into_any().downcast().ok()
 }
 
 impl CloseAwareController {
+    pub(super) fn new(
+        algorithm: Algorithm,
+        inner: Box<dyn Controller>,
+        are_all_closing: Arc<AtomicBool>,
+    ) -> Self {
+        Self { algorithm, inner, is_closing: Arc::default(), are_all_closing }
+    }
+
     fn is_unlimited(&self) -> bool {
         self.is_closing.load(Ordering::Relaxed) || self.are_all_closing.load(Ordering::Relaxed)
     }
@@ -115,6 +111,7 @@ impl Controller for CloseAwareController {
 
     fn clone_box(&self) -> Box<dyn Controller> {
         Box::new(Self {
+            algorithm: self.algorithm,
             inner: self.inner.clone_box(),
             is_closing: self.is_closing.clone(),
             are_all_closing: self.are_all_closing.clone(),
