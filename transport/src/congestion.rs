@@ -112,6 +112,10 @@ impl CongestionReport {
     /// # Panics
     /// If the connection is not one of an [`Endpoint`](crate::Endpoint).
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "connections of other endpoints do not reach this crate"
+    )]
     pub fn of(connection: &Connection) -> Self {
         let path = connection.stats().path;
         let (algorithm, inner) = inner_controller(connection)
