@@ -13,7 +13,7 @@ use quiver_protocol::{CloseCode, units};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::has_active_transfers;
 use quiver_transport::{
-    CertificateInfo, Endpoint, EndpointSettings, Identity, LogWriter, Protocol,
+    CertificateInfo, CongestionControl, Endpoint, EndpointSettings, Identity, LogWriter, Protocol,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -85,7 +85,7 @@ impl Server {
         let put_timeout = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_timeout);
         let (identity, is_new) = certificate::load_or_create(&config.certs)?;
         let expiry_warnings = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
-        let endpoint = listen(config.listen, &identity)?;
+        let endpoint = listen(config.listen, &identity, config.congestion)?;
         let names = config.metrics_hosts;
         let metrics_page =
             config.metrics.map(|address| bind_metrics_page(address, names)).transpose()?;
@@ -260,9 +260,13 @@ fn bind_metrics_page(address: SocketAddr, names: Vec<HostName>) -> anyhow::Resul
 }
 
 /// Listens on `address`; on every address of a system without IPv6, on IPv4 alone.
-fn listen(address: ListenAddress, identity: &Identity) -> anyhow::Result<Endpoint> {
+fn listen(
+    address: ListenAddress,
+    identity: &Identity,
+    congestion: CongestionControl,
+) -> anyhow::Result<Endpoint> {
     let listen = |address| {
-        Endpoint::listen(address, identity, &[Protocol::QUIVER_1], EndpointSettings::default())
+        Endpoint::listen(address, identity, &[Protocol::QUIVER_1], EndpointSettings { congestion })
     };
     let endpoint = match address {
         ListenAddress::One(address) => listen(address),

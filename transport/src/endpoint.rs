@@ -1,6 +1,7 @@
 //! Sockets that speak QUIC, dial and accept connections, and give them the settings of their role.
 //! Every number states its cost. The limits of each role are in `role`.
 
+mod error;
 mod peer;
 
 use std::io;
@@ -16,8 +17,8 @@ use quinn::{
 use quinn_proto::RandomConnectionIdGenerator;
 use quiver_protocol::CloseCode;
 use socket2::{Domain, Socket, Type};
-use thiserror::Error;
 
+pub use self::error::{DialError, EndpointError};
 pub use self::peer::DialId;
 use crate::alpn::Protocol;
 use crate::close::ConnectionEnd;
@@ -29,8 +30,7 @@ use crate::quiet_socket::QuietFilter;
 use crate::role::RoleLimits;
 use crate::socket::BatchSocket;
 use crate::tls::{self, TlsError};
-use crate::trust::{ServerVerifier, TrustError};
-use crate::unix;
+use crate::trust::ServerVerifier;
 
 /// Idle timeout of a connection. QUIC counts from the first packet that was sent after the last
 /// received one (RFC 9000, 10.1), which is a keep-alive at the latest: so the slot of a killed
@@ -92,55 +92,6 @@ struct AcceptConfig {
     protocols: Arc<[Protocol]>,
     /// All settings except those that depend on the path.
     base_config: ServerConfig,
-}
-
-/// Why an endpoint could not be opened.
-#[derive(Debug, Error)]
-pub enum EndpointError {
-    /// The socket could not be opened or bound.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The local address.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// TLS cannot use the identity.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-impl EndpointError {
-    /// Whether the address is an IPv6 address and the system has no IPv6.
-    #[must_use]
-    pub fn is_ipv6_unavailable(&self) -> bool {
-        match self {
-            Self::Bind { address, source } => {
-                address.is_ipv6() && unix::is_address_unavailable(source)
-            }
-            Self::Tls(_) => false,
-        }
-    }
-}
-
-/// Why a connection could not be established.
-#[derive(Debug, Error)]
-pub enum DialError {
-    /// The other side's certificate was rejected. No application data was sent.
-    #[error(transparent)]
-    Trust(TrustError),
-    /// The handshake failed or timed out.
-    #[error(transparent)]
-    Ended(ConnectionEnd),
-    /// The address cannot be dialled.
-    #[error("cannot dial: {0}")]
-    Address(String),
-    /// The protocol requires a certificate, and the caller passed no identity.
-    #[error("this protocol requires a certificate")]
-    NoCertificate,
-    /// TLS cannot use the identity.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
 }
 
 impl Endpoint {

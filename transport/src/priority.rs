@@ -16,7 +16,9 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::timeout;
 
+use crate::congestion::{self, AcknowledgedBytes};
 use crate::role::Role;
+use crate::send_meter::SendMeter;
 
 /// How long control traffic may delay content: many round trips of a busy connection. Control
 /// traffic that waits longer waits for an application that does not read: it must not stop other
@@ -41,6 +43,8 @@ struct PriorityState {
     /// The connection whose send window the streams share, and its role, which determines the size
     /// of that window.
     connection: Option<(Connection, Role)>,
+    /// Counts what the other side has acknowledged.
+    acknowledged: Option<Arc<AcknowledgedBytes>>,
 }
 
 /// Counts a stream that carries content, until dropped.
@@ -61,9 +65,16 @@ impl StreamPriority {
     #[must_use]
     pub fn new(connection: Connection, role: Role) -> Self {
         Self(Arc::new(PriorityState {
+            acknowledged: congestion::acknowledged_bytes(&connection),
             connection: Some((connection, role)),
             ..PriorityState::default()
         }))
+    }
+
+    /// Starts to measure what holds back the connection's data.
+    pub(crate) fn start_send_meter(&self) -> Option<SendMeter> {
+        let (connection, _) = self.0.connection.as_ref()?;
+        Some(SendMeter::start(connection.clone(), self.0.acknowledged.clone()?))
     }
 
     /// Counts one more stream that carries content.
