@@ -2,6 +2,7 @@
 //! every controller needs is in `close_aware`.
 
 mod close_aware;
+mod model;
 mod model_controller;
 
 use std::str::FromStr;
