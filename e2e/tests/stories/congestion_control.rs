@@ -32,14 +32,15 @@ async fn each_side_chooses_for_what_it_sends_itself() {
         logged.contains(" packets lost, congestion control by a model of the path"),
         "{logged}"
     );
+    assert!(logged.contains(" in flight, delivering "), "{logged}");
     assert_eq!(reported_by_client(&home, &server, &["--congestion", "model"]).await, "model");
     let page = MetricsResponse::read(server.metrics_address().await).await;
     for (name, count) in [("model", 2.0), ("cubic", 0.0)] {
         let name = format!("quiver_member_connections_total{{congestion=\"{name}\"}}");
         assert!((page.number(&name) - count).abs() < 0.1, "{name} in {}", page.body);
     }
-    // 2 MiB take at least 33 datagrams of the largest size.
-    assert!(page.number("quiver_packets_sent_total") >= 66.0, "{}", page.body);
+    // Those of the first transfer are counted: 2 MiB take at least 33 datagrams of the largest size.
+    assert!(page.number("quiver_packets_sent_total") >= 33.0, "{}", page.body);
     assert!(page.body.contains("\nquiver_packets_lost_total "), "{}", page.body);
 }
 
@@ -48,8 +49,8 @@ async fn a_download_reports_the_connection_that_it_used() {
     let server = Server::start().await;
     server.add_file("a", "content");
     let home = Home::new();
-    let get = || home.quiver_as(&server, "Ron", ["get", "a", "--json"]).run();
-    let line: Value = serde_json::from_str(&get().await.expect(0).stdout).unwrap();
+    let get = home.quiver_as(&server, "Ron", ["get", "a", "--json"]);
+    let line: Value = serde_json::from_str(&get.run().await.expect(0).stdout).unwrap();
     let connection = &line["connection"];
     assert_eq!(connection["congestion"], "cubic", "{line}");
     assert_eq!(connection["delivery_bytes_per_second"], Value::Null, "{line}");
@@ -59,7 +60,7 @@ async fn a_download_reports_the_connection_that_it_used() {
     assert!(connection["packets_sent"].as_u64().unwrap() >= 3, "{line}");
     assert!(connection["window_bytes"].as_u64().unwrap() >= 2 * 1200, "{line}");
     // Nothing was transferred the second time.
-    let line: Value = serde_json::from_str(&get().await.expect(0).stdout).unwrap();
+    let line: Value = serde_json::from_str(&get.run().await.expect(0).stdout).unwrap();
     assert_eq!((&line["already_there"], &line["connection"]), (&true.into(), &Value::Null));
 }
 

@@ -55,10 +55,12 @@ async fn client_and_server_name_a_slow_network() {
     let get = home.quiver(["--name", "Ron", "get", "big", "--json"]);
     let finished = get.server(relay.address(), &server.certificate()).run().await;
     expect_bottleneck(&finished, "network");
+    let line: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(line["network_limit"], "path", "{line}");
     expect_logged_bottleneck(
         &server,
         "delivered big (6.3 MB) to Client 1: Ron: sent 6.3 MB in",
-        "the network",
+        "the network (path)",
     )
     .await;
 }
