@@ -10,13 +10,10 @@ mod availability;
 mod capture;
 mod delay;
 mod host;
-mod namespace;
 mod network;
-mod owner;
 mod packet;
 mod rules;
 mod topology;
-mod unsafe_calls;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,6 +26,8 @@ pub use topology::{ClientNetwork, Gateway, IpVersion, Side, Topology, WanInput};
 
 use addresses::{AddressPlan, of_version};
 use network::AccessNetwork;
+
+use crate::namespace::{kill_abandoned_processes, kill_processes_in};
 
 /// Emulated networks with their hosts. A drop kills all programs on the hosts, and removes the networks.
 #[derive(Debug)]
@@ -75,7 +74,7 @@ impl Lab {
     /// If a network cannot be built.
     #[must_use]
     pub fn new(topology: Topology) -> Self {
-        owner::kill_abandoned_processes();
+        kill_abandoned_processes();
         let (internet, server, third) =
             network::create_public_hosts(topology).expect("hosts of the public network");
         let sides = if topology.is_shared() { &[Side::A][..] } else { &Side::BOTH };
@@ -287,6 +286,6 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         let namespaces: Vec<u64> = self.hosts().map(|host| host.namespace.inode()).collect();
-        owner::kill_processes_in(&namespaces);
+        kill_processes_in(&namespaces);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::namespace::Namespace;
-use super::unsafe_calls::create_tun;
+use crate::namespace::{Namespace, create_tun};
 
 /// Why no lab can be built here.
 #[derive(Debug, Clone, PartialEq, Eq)]

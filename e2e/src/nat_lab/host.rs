@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use super::capture::Capture;
-use super::namespace::Namespace;
+use crate::namespace::Namespace;
 
 /// A machine of a lab. Clones refer to the same one, but their addresses do not change later.
 #[derive(Debug, Clone)]

@@ -1,6 +1,9 @@
 //! A network namespace without a name: it exists as long as a descriptor, a process or a socket of it does, so a
 //! killed test leaves none behind. Knows nothing of what is built in it.
 
+mod owner;
+mod unsafe_calls;
+
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -12,8 +15,10 @@ use std::time::Instant;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::owner;
-use super::unsafe_calls::unshare_network;
+pub(crate) use owner::{kill_abandoned_processes, kill_processes_in};
+pub(crate) use unsafe_calls::create_tun;
+use unsafe_calls::unshare_network;
+
 use crate::deadline::TIMEOUT;
 use crate::process::run;
 
