@@ -19,7 +19,7 @@
 //! | [`library_client`] | a client as a library, that other clients can reach |
 //! | [`log`] | the server's log, and waiting for one of its lines |
 //! | [`metrics_page`] | the page with a server's metrics |
-//! | `namespace` | network namespaces, their programs, and TUN interfaces in them |
+//! | [`namespace`] | network namespaces, their programs, and TUN interfaces in them |
 //! | [`nat_lab`] | emulated networks with NATs, for which root is needed |
 //! | [`transfer_watch`] | the transfers of all processes, as they change |
 //! | [`udp_relay`] | a relay for datagrams that can be cut |
@@ -48,7 +48,7 @@ pub mod kills;
 pub mod library_client;
 pub mod log;
 pub mod metrics_page;
-mod namespace;
+pub mod namespace;
 pub mod nat_lab;
 pub mod page_program;
 pub mod page_socket;

@@ -1,6 +1,7 @@
 //! A network namespace without a name: it exists as long as a descriptor, a process or a socket of it does, so a
 //! killed test leaves none behind. Knows nothing of what is built in it.
 
+mod availability;
 mod owner;
 mod unsafe_calls;
 
@@ -15,6 +16,8 @@ use std::time::Instant;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+pub use availability::MissingFeature;
+pub(crate) use availability::{check_availability, is_available};
 pub(crate) use owner::{kill_abandoned_processes, kill_processes_in};
 pub(crate) use unsafe_calls::create_tun;
 use unsafe_calls::unshare_network;
@@ -24,13 +27,15 @@ use crate::process::run;
 
 /// A network namespace. Clones refer to the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct Namespace {
+pub struct Namespace {
     descriptor: Arc<OwnedFd>,
     inode: u64,
 }
 
 impl Namespace {
     /// A namespace with nothing but its loopback interface, which is up.
+    /// # Errors
+    /// If the kernel refuses it, for which root is needed.
     pub(crate) fn create() -> io::Result<Self> {
         let created = std::thread::scope(|scope| {
             scope
@@ -61,7 +66,7 @@ impl Namespace {
     ///
     /// # Panics
     /// If `job` does.
-    pub(crate) fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
+    pub fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
         let result = std::thread::scope(|scope| {
             scope
                 .spawn(|| {
@@ -75,12 +80,31 @@ impl Namespace {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// A command that runs `program` in the namespace, in the same process.
-    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    /// A command that runs `program` in the namespace, as the same process. The owner of the namespace kills it when it
+    /// is dropped.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.path())).args(["--", "env"]);
         command.arg(owner::variable()).arg(program);
         command
+    }
+
+    /// The same command, run in the namespace.
+    #[must_use]
+    pub fn command_inside(&self, command: &Command) -> Command {
+        let mut inside = self.command(command.get_program());
+        inside.args(command.get_args());
+        if let Some(folder) = command.get_current_dir() {
+            inside.current_dir(folder);
+        }
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        inside
     }
 
     /// Runs lines of ip(8).
@@ -124,7 +148,7 @@ impl Namespace {
     ///
     /// # Panics
     /// If the kernel does not have one of them, or refuses its value.
-    pub(crate) fn set_parameters(&self, parameters: &[(&str, &str)]) {
+    pub fn set_parameters(&self, parameters: &[(&str, &str)]) {
         self.run(|| {
             for (name, value) in parameters {
                 let written = fs::write(format!("/proc/sys/net/{name}"), value);
