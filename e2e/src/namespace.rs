@@ -138,6 +138,24 @@ impl Namespace {
         }
     }
 
+    /// Whether a program in it listens, or has a UDP socket.
+    ///
+    /// # Panics
+    /// If the kernel's tables cannot be read.
+    #[must_use]
+    pub fn has_listener(&self) -> bool {
+        self.run(|| {
+            // A listening TCP socket, or a UDP socket without a peer (include/net/tcp_states.h).
+            [("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")].iter().any(
+                |(table, state)| {
+                    let table = fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+                    let table = table.expect("the sockets of a namespace");
+                    table.lines().skip(1).any(|row| row.split_whitespace().nth(3) == Some(state))
+                },
+            )
+        })
+    }
+
     /// Loads rules of nft(8) in one step.
     pub(crate) fn nft(&self, rules: &str) -> Result<(), String> {
         let output = run(self.command("nft").args(["-f", "-"]), rules.as_bytes());
