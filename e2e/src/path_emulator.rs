@@ -19,6 +19,7 @@ use std::process::Command;
 use parking_lot::Mutex;
 
 pub use counters::LinkCounters;
+pub(crate) use forwarder::Forwarder;
 pub use settings::{BurstLoss, Direction, Jitter, LinkSettings, PathSettings, Reordering};
 pub use text::parse_duration;
 
@@ -26,7 +27,6 @@ use crate::namespace::{
     MissingFeature, Namespace, check_availability, create_tun, is_available,
     kill_abandoned_processes, kill_processes_in,
 };
-use forwarder::Forwarder;
 
 /// The server's address, of the network for measurements (RFC 2544).
 const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
@@ -56,6 +56,15 @@ pub struct PathEmulator {
 #[must_use]
 pub fn path_emulator_available() -> bool {
     is_available("path emulator", &PathEmulator::available())
+}
+
+/// The same with programs that a test needs, each with its package.
+///
+/// # Panics
+/// If paths cannot be emulated or a program is missing in continuous integration.
+#[must_use]
+pub fn path_tools_available(programs: &[(&str, &str)]) -> bool {
+    is_available("path emulator", &check_availability(programs).map(|_| ()))
 }
 
 impl PathEmulator {
@@ -152,6 +161,14 @@ impl PathEmulator {
     #[must_use]
     pub fn counters(&self, direction: Direction) -> LinkCounters {
         self.forwarder.counters(direction)
+    }
+
+    /// Forgets the largest values among the counters of one direction.
+    ///
+    /// # Panics
+    /// If the emulator's thread has panicked.
+    pub fn restart_peaks(&self, direction: Direction) {
+        self.forwarder.restart_peaks(direction);
     }
 
     /// Packets that the kernel dropped before the emulator could read them. Any make a measurement void.

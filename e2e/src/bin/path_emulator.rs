@@ -162,7 +162,9 @@ fn follow(
         while let Some((_, words)) = changes.next_if(|(at, _)| *at <= now) {
             path.change(|link| {
                 for (name, value) in &words {
-                    link.apply(name, value).expect("it was checked");
+                    if let Err(error) = link.apply(name, value) {
+                        eprintln!("error: {name}={value}: {error}");
+                    }
                 }
             });
         }

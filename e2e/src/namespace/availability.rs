@@ -1,7 +1,6 @@
 //! Whether this machine can create network namespaces with TUN interfaces. Tries it once.
 
 use std::fmt;
-use std::process::Command;
 
 use super::Namespace;
 use super::unsafe_calls::create_tun;
@@ -25,8 +24,7 @@ pub(crate) fn check_availability(programs: &[(&str, &str)]) -> Result<Namespace,
     }
     let needed = [("ip", "iproute2"), ("nsenter", "util-linux")];
     for (program, package) in needed.iter().chain(programs) {
-        let output = Command::new(program).arg("-V").output();
-        if !output.is_ok_and(|output| output.status.success()) {
+        if !is_installed(program) {
             return missing(format!("{program} of the package {package} is missing"));
         }
     }
@@ -38,6 +36,11 @@ pub(crate) fn check_availability(programs: &[(&str, &str)]) -> Result<Namespace,
         Ok(_) => Ok(namespace),
         Err(error) => missing(format!("no TUN interface can be created: {error}")),
     }
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Whether a check has passed; prints a note if not.

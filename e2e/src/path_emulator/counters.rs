@@ -53,6 +53,12 @@ pub struct LinkCounters {
 }
 
 impl LinkCounters {
+    /// Forgets the largest values.
+    pub(crate) fn restart_peaks(&mut self) {
+        self.largest_queue = self.queue;
+        self.largest_lateness = Duration::ZERO;
+    }
+
     pub(crate) fn count_arrival(&mut self, size: u64) {
         self.packets_in += 1;
         self.bytes_in += size;
@@ -80,13 +86,19 @@ impl LinkCounters {
         self.lost_random + self.lost_burst + self.dropped_queue + self.dropped_silence
     }
 
+    /// Packets in the queue and in transmission.
+    #[must_use]
+    pub fn in_transit(&self) -> u64 {
+        self.packets_in - self.packets_out - self.dropped()
+    }
+
     /// The share of packets that the queue dropped: losses that the path itself would not have had.
     #[must_use]
     pub fn queue_loss(&self) -> f64 {
         if self.packets_in == 0 { 0.0 } else { self.dropped_queue as f64 / self.packets_in as f64 }
     }
 
-    /// The counters since an earlier state. The largest values are those since the start.
+    /// The counters since an earlier state. The largest values are those since they were restarted.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {

@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::{read, write};
 
 use super::counters::LinkCounters;
-use super::link::Link;
+use super::link::EmulatedLink;
 use super::settings::{Direction, LinkSettings, PathSettings};
 
 /// Packets that are read in a row from one interface before due ones are written.
@@ -38,6 +38,7 @@ pub(crate) struct Forwarder {
 enum Request {
     Change(Direction, LinkSettings, Sender<()>),
     Report(Direction, Sender<LinkCounters>),
+    RestartPeaks(Direction, Sender<()>),
 }
 
 impl Forwarder {
@@ -50,7 +51,7 @@ impl Forwarder {
             links: Direction::BOTH.map(|direction| {
                 // Neither direction repeats the numbers of the other.
                 let seed = settings.seed.wrapping_mul(2).wrapping_add(direction as u64);
-                Link::new(*settings.link(direction), seed)
+                EmulatedLink::new(*settings.link(direction), seed)
             }),
             spare: Vec::new(),
             mtu: settings.mtu as usize,
@@ -72,6 +73,10 @@ impl Forwarder {
 
     pub(crate) fn counters(&self, direction: Direction) -> LinkCounters {
         self.ask(|reply| Request::Report(direction, reply))
+    }
+
+    pub(crate) fn restart_peaks(&self, direction: Direction) {
+        self.ask(|done| Request::RestartPeaks(direction, done));
     }
 
     fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> T {
@@ -102,7 +107,7 @@ impl Drop for Forwarder {
 
 /// A packet in a buffer that is used again.
 #[derive(Debug)]
-struct Packet {
+struct PacketBuffer {
     buffer: Box<[u8]>,
     length: usize,
 }
@@ -110,7 +115,7 @@ struct Packet {
 /// What the thread owns.
 struct Worker {
     interfaces: Interfaces,
-    links: [Link<Packet>; 2],
+    links: [EmulatedLink<PacketBuffer>; 2],
     /// Buffers of delivered packets. There are never more than packets at one time.
     spare: Vec<Box<[u8]>>,
     mtu: usize,
@@ -165,7 +170,7 @@ impl Worker {
     }
 
     fn until_next_delivery(&self) -> Option<Duration> {
-        let next = self.links.iter().filter_map(Link::next_delivery).min()?;
+        let next = self.links.iter().filter_map(EmulatedLink::next_delivery).min()?;
         Some(Duration::from_nanos(next.saturating_sub(self.now())))
     }
 
@@ -182,6 +187,11 @@ impl Worker {
                 Ok(Request::Report(direction, reply)) => {
                     let now = self.now();
                     let _ = reply.send(self.links[direction as usize].counters(now));
+                }
+                Ok(Request::RestartPeaks(direction, done)) => {
+                    let now = self.now();
+                    self.links[direction as usize].restart_peaks(now);
+                    let _ = done.send(());
                 }
                 Err(std::sync::mpsc::TryRecvError::Empty) => return true,
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => return false,
@@ -213,8 +223,11 @@ impl Worker {
                 return number;
             };
             let now = self.now();
-            let dropped =
-                self.links[direction as usize].offer(now, length as u64, Packet { buffer, length });
+            let dropped = self.links[direction as usize].offer(
+                now,
+                length as u64,
+                PacketBuffer { buffer, length },
+            );
             if let Some(packet) = dropped {
                 self.spare.push(packet.buffer);
             }

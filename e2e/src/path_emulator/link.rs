@@ -11,28 +11,28 @@ use crate::random::Random;
 
 /// One direction of a path with the packets in it; `P` is what the caller knows a packet by.
 #[derive(Debug)]
-pub(crate) struct Link<P> {
+pub(crate) struct EmulatedLink<P> {
     settings: LinkSettings,
     random: Random,
     burst: BurstState,
     /// Packets that wait for the link.
-    waiting: VecDeque<Packet<P>>,
+    waiting: VecDeque<QueuedPacket<P>>,
     /// When the link has transmitted the last packet that it started with.
     busy_until: u64,
     /// Packets that were transmitted or are in transmission, each with the time of its delivery, in its order.
-    in_flight: VecDeque<(u64, Packet<P>)>,
+    in_flight: VecDeque<(u64, QueuedPacket<P>)>,
     /// The latest delivery of a packet that keeps its order.
     last_delivery: u64,
     counters: LinkCounters,
 }
 
 #[derive(Debug)]
-struct Packet<P> {
+struct QueuedPacket<P> {
     content: P,
     size: u64,
 }
 
-impl<P> Link<P> {
+impl<P> EmulatedLink<P> {
     pub(crate) fn new(settings: LinkSettings, seed: u64) -> Self {
         Self {
             settings,
@@ -59,6 +59,12 @@ impl<P> Link<P> {
         self.counters
     }
 
+    /// Forgets the largest values among the counters.
+    pub(crate) fn restart_peaks(&mut self, now: u64) {
+        self.advance(now);
+        self.counters.restart_peaks();
+    }
+
     /// Counts a packet that was delivered here and that the receiver's interface refused.
     pub(crate) fn count_refusal(&mut self) {
         self.counters.refused += 1;
@@ -72,7 +78,7 @@ impl<P> Link<P> {
             self.counters.count_drop(cause);
             return Some(content);
         }
-        let packet = Packet { content, size };
+        let packet = QueuedPacket { content, size };
         if self.is_idle(now) {
             self.transmit(now, packet);
         } else {
@@ -130,7 +136,7 @@ impl<P> Link<P> {
     }
 
     /// Transmits a packet from `start` on.
-    fn transmit(&mut self, start: u64, packet: Packet<P>) {
+    fn transmit(&mut self, start: u64, packet: QueuedPacket<P>) {
         let time = self.settings.rate.map_or(0, |rate| packet.size * 8 * 1_000_000_000 / rate);
         self.busy_until = start + time;
         let due = self.delivery_time();

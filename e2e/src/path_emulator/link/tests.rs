@@ -12,7 +12,7 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 /// All packets that are delivered up to `until`, each with the time at which it is due.
-fn deliveries<P>(link: &mut Link<P>, until: u64) -> Vec<(u64, P)> {
+fn deliveries<P>(link: &mut EmulatedLink<P>, until: u64) -> Vec<(u64, P)> {
     let mut delivered = Vec::new();
     while let Some(at) = link.next_delivery().filter(|at| *at <= until) {
         match link.deliver(at) {
@@ -28,7 +28,7 @@ fn deliveries<P>(link: &mut Link<P>, until: u64) -> Vec<(u64, P)> {
 
 #[test]
 fn packets_pass_at_the_rate_and_after_the_delay() {
-    let mut link = Link::new(LinkSettings::new(RATE, ms(50), 10_000), 1);
+    let mut link = EmulatedLink::new(LinkSettings::new(RATE, ms(50), 10_000), 1);
     for number in 0..3 {
         assert_eq!(link.offer(0, 1000, number), None);
     }
@@ -40,7 +40,7 @@ fn packets_pass_at_the_rate_and_after_the_delay() {
 
 #[test]
 fn without_settings_packets_pass_at_once() {
-    let mut link = Link::new(LinkSettings::default(), 1);
+    let mut link = EmulatedLink::new(LinkSettings::default(), 1);
     for number in 0..100 {
         assert_eq!(link.offer(5, 1500, number), None);
     }
@@ -50,7 +50,7 @@ fn without_settings_packets_pass_at_once() {
 
 #[test]
 fn a_full_queue_drops_what_exceeds_it() {
-    let mut link = Link::new(LinkSettings::new(RATE, ms(0), 2500), 1);
+    let mut link = EmulatedLink::new(LinkSettings::new(RATE, ms(0), 2500), 1);
     // One in transmission, two in the queue.
     let dropped: Vec<_> = (0..6).filter_map(|number| link.offer(0, 1000, number)).collect();
     assert_eq!(dropped, [3, 4, 5]);
@@ -71,7 +71,7 @@ fn a_full_queue_drops_what_exceeds_it() {
 
 #[test]
 fn a_packet_larger_than_the_queue_passes_an_idle_link() {
-    let mut link = Link::new(LinkSettings::new(RATE, ms(0), 0), 1);
+    let mut link = EmulatedLink::new(LinkSettings::new(RATE, ms(0), 0), 1);
     assert_eq!(link.offer(0, 1000, 0), None);
     assert_eq!(link.offer(MS / 2, 1000, 1), Some(1));
     assert_eq!(link.offer(MS, 1000, 2), None);
@@ -80,7 +80,7 @@ fn a_packet_larger_than_the_queue_passes_an_idle_link() {
 #[test]
 fn a_new_rate_holds_for_packets_in_the_queue() {
     let settings = LinkSettings::new(RATE, ms(0), 100_000);
-    let mut link = Link::new(settings, 1);
+    let mut link = EmulatedLink::new(settings, 1);
     for number in 0..4 {
         link.offer(0, 1000, number);
     }
@@ -99,7 +99,7 @@ fn a_new_rate_holds_for_packets_in_the_queue() {
 #[test]
 fn a_shorter_delay_reorders_nothing() {
     let settings = LinkSettings::new(RATE, ms(50), 100_000);
-    let mut link = Link::new(settings, 1);
+    let mut link = EmulatedLink::new(settings, 1);
     link.offer(0, 1000, 0);
     link.change(2 * MS, LinkSettings { delay: ms(10), ..settings });
     link.offer(2 * MS, 1000, 1);
@@ -111,7 +111,7 @@ fn a_shorter_delay_reorders_nothing() {
 #[test]
 fn silence_drops_what_arrives_and_delivers_what_is_on_its_way() {
     let settings = LinkSettings::new(RATE, ms(50), 100_000);
-    let mut link = Link::new(settings, 1);
+    let mut link = EmulatedLink::new(settings, 1);
     link.offer(0, 1000, 0);
     link.offer(0, 1000, 1);
     link.change(MS / 2, LinkSettings { is_silent: true, ..settings });
@@ -123,8 +123,8 @@ fn silence_drops_what_arrives_and_delivers_what_is_on_its_way() {
 }
 
 /// A link with no limits on which 100,000 packets, one each ms, were offered: which of them were dropped.
-fn offer_many(settings: LinkSettings, seed: u64) -> (Vec<u64>, Link<u64>) {
-    let mut link = Link::new(settings, seed);
+fn offer_many(settings: LinkSettings, seed: u64) -> (Vec<u64>, EmulatedLink<u64>) {
+    let mut link = EmulatedLink::new(settings, seed);
     let dropped = (0..100_000).filter_map(|number| link.offer(number * MS, 1000, number)).collect();
     (dropped, link)
 }
@@ -175,7 +175,7 @@ fn reordered_packets_overtake_or_are_overtaken() {
 #[test]
 fn an_early_packet_is_delivered_before_those_that_wait() {
     let reordering = Some(Reordering { share: 1.0, by: ms(100), is_early: true });
-    let mut link = Link::new(LinkSettings::new(RATE, ms(50), 10_000), 1);
+    let mut link = EmulatedLink::new(LinkSettings::new(RATE, ms(50), 10_000), 1);
     link.offer(0, 1000, 0);
     link.offer(0, 1000, 1);
     link.change(MS / 2, LinkSettings { reordering, ..LinkSettings::new(RATE, ms(50), 10_000) });
@@ -202,7 +202,7 @@ fn jitter_is_evenly_distributed_and_keeps_the_order_if_asked() {
 
 #[test]
 fn a_late_delivery_is_counted_with_its_lateness() {
-    let mut link = Link::new(LinkSettings::new(RATE, ms(50), 10_000), 1);
+    let mut link = EmulatedLink::new(LinkSettings::new(RATE, ms(50), 10_000), 1);
     link.offer(0, 1000, 0);
     link.offer(0, 1000, 1);
     assert_eq!(link.deliver(51 * MS + 1000), Some(0));
