@@ -12,7 +12,9 @@ use quiver_protocol::text::display_path;
 use quiver_protocol::{CloseCode, units};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::has_active_transfers;
-use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
+use quiver_transport::{
+    CertificateInfo, Endpoint, EndpointSettings, Identity, LogWriter, Protocol,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -259,7 +261,9 @@ fn bind_metrics_page(address: SocketAddr, names: Vec<HostName>) -> anyhow::Resul
 
 /// Listens on `address`; on every address of a system without IPv6, on IPv4 alone.
 fn listen(address: ListenAddress, identity: &Identity) -> anyhow::Result<Endpoint> {
-    let listen = |address| Endpoint::listen(address, identity, &[Protocol::QUIVER_1]);
+    let listen = |address| {
+        Endpoint::listen(address, identity, &[Protocol::QUIVER_1], EndpointSettings::default())
+    };
     let endpoint = match address {
         ListenAddress::One(address) => listen(address),
         ListenAddress::Every { port } => match listen((Ipv6Addr::UNSPECIFIED, port).into()) {

@@ -21,7 +21,7 @@ use thiserror::Error;
 pub use self::peer::DialId;
 use crate::alpn::Protocol;
 use crate::close::ConnectionEnd;
-use crate::congestion::CloseAwareControllerFactory;
+use crate::congestion::{CongestionControl, Controllers};
 use crate::handshake::Handshake;
 use crate::identity::Identity;
 use crate::path_mtu::{self, PathMtu};
@@ -69,13 +69,21 @@ const SERVER_NAME: &str = "quiver";
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     inner: quinn::Endpoint,
-    controllers: Arc<CloseAwareControllerFactory>,
+    settings: EndpointSettings,
+    controllers: Controllers,
     /// `None` while the endpoint accepts no connections.
     accept_config: Arc<RwLock<Option<AcceptConfig>>>,
     /// The path of all connections; `None` if each address has its own.
     only_path: Option<PathMtu>,
     /// What the socket drops; `None` if it drops nothing.
     filter: Option<QuietFilter>,
+}
+
+/// What all connections of an endpoint have in common.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointSettings {
+    /// The congestion control of what this side sends.
+    pub congestion: CongestionControl,
 }
 
 /// How an endpoint accepts connections.
@@ -145,10 +153,11 @@ impl Endpoint {
         address: SocketAddr,
         identity: &Identity,
         protocols: &[Protocol],
+        settings: EndpointSettings,
     ) -> Result<Self, EndpointError> {
         let accept_config = AcceptConfig::new(identity, protocols)?;
         let config = config_with_reset_key(identity)?;
-        Self::open(address, config, Some(accept_config), |socket| Arc::new(socket))
+        Self::open(address, config, settings, Some(accept_config), |socket| Arc::new(socket))
     }
 
     /// Opens a socket that only dials, on a port that the system chooses. It can accept connections
@@ -158,10 +167,12 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`EndpointError::Bind`].
-    pub fn dialler() -> Result<Self, EndpointError> {
+    pub fn dialler(settings: EndpointSettings) -> Result<Self, EndpointError> {
         let filter = QuietFilter::new();
-        let open =
-            |address| Self::open(address, filter.config(), None, |socket| filter.wrap(socket));
+        let open = |address| {
+            let config = filter.config();
+            Self::open(address, config, settings.clone(), None, |socket| filter.wrap(socket))
+        };
         let endpoint = open((Ipv6Addr::UNSPECIFIED, 0).into())
             // For systems without IPv6.
             .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))?;
@@ -171,6 +182,7 @@ impl Endpoint {
     fn open(
         address: SocketAddr,
         mut config: EndpointConfig,
+        settings: EndpointSettings,
         accept_config: Option<AcceptConfig>,
         wrap: impl FnOnce(BatchSocket) -> Arc<dyn AsyncUdpSocket>,
     ) -> Result<Self, EndpointError> {
@@ -180,17 +192,18 @@ impl Endpoint {
         config
             .max_udp_payload_size(path_mtu::MAX_PAYLOAD)
             .map_err(|error| failed(io::Error::other(error)))?;
-        Self::with_socket(config, wrap(socket), accept_config, None).map_err(failed)
+        Self::with_socket(config, settings, wrap(socket), accept_config, None).map_err(failed)
     }
 
     /// `only_path` is the path of all connections, if there is only one.
     fn with_socket(
         config: EndpointConfig,
+        settings: EndpointSettings,
         socket: Arc<dyn AsyncUdpSocket>,
         accept_config: Option<AcceptConfig>,
         only_path: Option<PathMtu>,
     ) -> io::Result<Self> {
-        let controllers = Arc::<CloseAwareControllerFactory>::default();
+        let controllers = Controllers::new(settings.congestion);
         let path = only_path.unwrap_or(PathMtu::UNKNOWN);
         let server_config =
             accept_config.as_ref().map(|accepting| accepting.server_config(path, &controllers));
@@ -198,7 +211,7 @@ impl Endpoint {
         let inner =
             quinn::Endpoint::new_with_abstract_socket(config, server_config, socket, runtime)?;
         let accept_config = Arc::new(RwLock::new(accept_config));
-        Ok(Self { inner, controllers, accept_config, only_path, filter: None })
+        Ok(Self { inner, settings, controllers, accept_config, only_path, filter: None })
     }
 
     /// Accepts connections of these protocols from now on, and of no others. The socket can still
@@ -306,6 +319,12 @@ impl Endpoint {
         Ok(Handshake::new(connecting, accept_config.protocols))
     }
 
+    /// The settings with which the endpoint was opened.
+    #[must_use]
+    pub fn settings(&self) -> &EndpointSettings {
+        &self.settings
+    }
+
     /// The address that the socket is bound to.
     ///
     /// # Errors
@@ -339,11 +358,7 @@ impl AcceptConfig {
     }
 
     /// The settings with which a connection over this path is accepted.
-    fn server_config(
-        &self,
-        path: PathMtu,
-        controllers: &Arc<CloseAwareControllerFactory>,
-    ) -> ServerConfig {
+    fn server_config(&self, path: PathMtu, controllers: &Controllers) -> ServerConfig {
         let limits = Protocol::guest_limits(&self.protocols, path.is_loopback());
         let mut config = self.base_config.clone();
         config.transport_config(Arc::new(transport_config(path, &limits, controllers)));
@@ -354,7 +369,7 @@ impl AcceptConfig {
 fn transport_config(
     path: PathMtu,
     limits: &RoleLimits,
-    controllers: &Arc<CloseAwareControllerFactory>,
+    controllers: &Controllers,
 ) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
@@ -365,7 +380,7 @@ fn transport_config(
         .initial_rtt(INITIAL_RTT)
         .mtu_discovery_config(Some(path.mtu_discovery()))
         .enable_segmentation_offload(path.accepts_batches())
-        .congestion_controller_factory(controllers.clone());
+        .congestion_controller_factory(controllers.for_path(path.is_loopback()));
     limits.configure(&mut config);
     config
 }

@@ -6,6 +6,7 @@
 //! | [`identity`] | a key and its self-signed certificate: create, save, load, fingerprint |
 //! | [`trust`] | which certificates are accepted, and why one was rejected |
 //! | [`tls`] | the rustls configurations, with one crypto provider |
+//! | [`congestion`] | congestion control: the choice of a controller, and its report |
 //! | [`endpoint`] | sockets that dial and accept, and their QUIC settings, each with its cost |
 //! | [`role`] | the limits of each role: windows and stream counts, each with its cost |
 //! | [`alpn`] | application protocols, with the roles of their two sides |
@@ -24,7 +25,7 @@
 pub mod alpn;
 pub mod channel;
 pub mod close;
-mod congestion;
+pub mod congestion;
 mod crypto;
 pub mod endpoint;
 pub mod handshake;
@@ -47,7 +48,8 @@ mod unix;
 pub use alpn::Protocol;
 pub use channel::Channel;
 pub use close::{ConnectionEnd, close};
-pub use endpoint::{DialId, Endpoint};
+pub use congestion::{CongestionControl, CongestionReport};
+pub use endpoint::{DialId, Endpoint, EndpointSettings};
 pub use handshake::{AcceptedConnection, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;

@@ -42,7 +42,8 @@ impl Peers {
             let server = self.server()?;
             let stream = exchange::open_relay(&server.connection, introduction.id).await;
             let stream = stream.map_err(|error| Self::no_path(&name, &error))?;
-            let (endpoint, relay) = Endpoint::over_relay(stream, &self.0.identity)?;
+            let (endpoint, relay) =
+                Endpoint::over_relay(stream, &self.0.identity, self.0.endpoint.settings().clone())?;
             self.spawn(async move {
                 let has_ended = AtomicBool::new(false);
                 let run = async {
