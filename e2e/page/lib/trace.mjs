@@ -12,8 +12,9 @@ export async function longestTask(browser, page, run) {
     await run();
     const { traceEvents } = JSON.parse(await browser.stopTracing());
     const threads = new Set(traceEvents.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain").map(({ pid, tid }) => `${pid} ${tid}`));
-    if (threads.size === 0) throw new Error("the trace names no main thread of a page");
-    return Math.max(...[...threads].map((thread) => longestOf(traceEvents.filter(({ ph, pid, tid, name }) => ph === "X" && name === TASK_ENDED && thread === `${pid} ${tid}`))));
+    const ends = traceEvents.filter(({ pid, tid, name, tts }) => name === TASK_ENDED && tts > 0 && threads.has(`${pid} ${tid}`));
+    if (ends.length === 0) throw new Error("the trace has no task of the page");
+    return Math.max(...[...threads].map((thread) => longestOf(ends.filter(({ pid, tid }) => thread === `${pid} ${tid}`))));
 }
 
 /** From the ends of one thread's tasks: the longest task, in milliseconds. `tts` is the thread's processor time in microseconds. */
