@@ -12,12 +12,11 @@ use quiver_protocol::text::display_path;
 use quiver_protocol::{CloseCode, units};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::has_active_transfers;
-use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
+use quiver_transport::{BufferBudget, CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::accept;
-use crate::buffer_budget::BufferBudget;
 use crate::certificate::{self, ExpiryWarnings};
 use crate::config::{
     COUNT_TIMEOUT, Config, EXPIRY_CHECK_INTERVAL, HISTORY_CAPACITY, LIST_THREADS,

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_transfer::BackgroundPool;
-use quiver_transport::LogWriter;
+use quiver_transport::{BufferBudget, LogWriter};
 use tokio_util::sync::CancellationToken;
 
-use crate::buffer_budget::BufferBudget;
 use crate::files::Files;
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;

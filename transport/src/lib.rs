@@ -8,6 +8,8 @@
 //! | [`tls`] | the rustls configurations, with one crypto provider |
 //! | [`endpoint`] | sockets that dial and accept, and their QUIC settings, each with its cost |
 //! | [`role`] | the limits of each role: windows and stream counts, each with its cost |
+//! | [`windows`] | windows that follow the path while content moves |
+//! | [`buffer_budget`] | memory for which all connections share one budget |
 //! | [`alpn`] | application protocols, with the roles of their two sides |
 //! | [`handshake`] | accepted connections and their protocols |
 //! | [`stream`] | reading and writing frames, with limits and timeouts |
@@ -22,6 +24,7 @@
 //! | [`log_writer`] | writing log lines on a separate thread |
 
 pub mod alpn;
+pub mod buffer_budget;
 pub mod channel;
 pub mod close;
 mod congestion;
@@ -39,12 +42,15 @@ pub mod random;
 mod relay_socket;
 pub mod role;
 mod socket;
+mod stalled_pace;
 pub mod stream;
 pub mod tls;
 pub mod trust;
 mod unix;
+pub mod windows;
 
 pub use alpn::Protocol;
+pub use buffer_budget::BufferBudget;
 pub use channel::Channel;
 pub use close::{ConnectionEnd, close};
 pub use endpoint::{DialId, Endpoint};
@@ -57,6 +63,7 @@ pub use relay_socket::PacketRelay;
 pub use role::Role;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};
+pub use windows::WindowPolicy;
 
 /// The connection type, so that dependents need not depend on quinn for it.
 pub use quinn::Connection;
