@@ -7,7 +7,7 @@ use quiver_client::peer_store::IncomingOffer;
 use quiver_client::settings::PathPolicy;
 use quiver_client::{Client, ClientSettings};
 use quiver_protocol::ClientName;
-use quiver_transport::Endpoint;
+use quiver_transport::{Endpoint, EndpointSettings};
 
 use crate::deadline::{TIMEOUT, wait_within};
 use crate::quiver::Home;
@@ -53,7 +53,9 @@ impl LibraryClient {
             one_shot: false,
         };
         let folders = Folders::at(folder("config"), folder("data"), folder("state"));
-        let client = Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap();
+        let client =
+            Client::new(settings, folders, Endpoint::dialler(EndpointSettings::default()).unwrap())
+                .unwrap();
         let events = client.events();
         wait_within(TIMEOUT, "a connection", client.connect()).await.unwrap();
         wait_within(TIMEOUT, "a listener", client.listen()).await.unwrap();

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use quiver_protocol::{Fingerprint, FrameKind, limits};
-use quiver_transport::{CommandStream, Endpoint, Identity};
+use quiver_transport::{CommandStream, Endpoint, EndpointSettings, Identity};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -157,7 +157,8 @@ impl PeerConnection {
         side: PeerSide,
         key: &Value,
     ) -> Result<Self, String> {
-        let (endpoint, relay) = Endpoint::over_relay(stream, identity).unwrap();
+        let (endpoint, relay) =
+            Endpoint::over_relay(stream, identity, EndpointSettings::default()).unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { drop(relay.run().await) });
         let key = key.as_str().and_then(Fingerprint::parse).expect("a fingerprint");

@@ -12,7 +12,10 @@ use quiver_protocol::text::display_path;
 use quiver_protocol::{CloseCode, units};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::has_active_transfers;
-use quiver_transport::{BufferBudget, CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
+use quiver_transport::{
+    BufferBudget, CertificateInfo, Endpoint, EndpointSettings, Identity, LogWriter, Protocol,
+    WindowPolicy,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -82,7 +85,10 @@ impl Server {
         let put_timeout = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_timeout);
         let (identity, is_new) = certificate::load_or_create(&config.certs)?;
         let expiry_warnings = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
-        let endpoint = listen(config.listen, &identity)?;
+        let buffer_budget = BufferBudget::new(config.buffer_budget);
+        let windows = WindowPolicy::new(buffer_budget.clone());
+        let settings = EndpointSettings { windows: windows.clone(), ..EndpointSettings::default() };
+        let endpoint = listen(config.listen, &identity, &settings)?;
         let names = config.metrics_hosts;
         let metrics_page =
             config.metrics.map(|address| bind_metrics_page(address, names)).transpose()?;
@@ -103,7 +109,8 @@ impl Server {
             abort: CancellationToken::new(),
             max_file_size,
             put_timeout,
-            buffer_budget: BufferBudget::new(config.buffer_budget),
+            buffer_budget,
+            windows,
             list_pool: BackgroundPool::new(LIST_THREADS),
             proof_pool: BackgroundPool::with_pauses(PROOF_THREADS, || {
                 if has_active_transfers() { PROOF_REST_FACTOR } else { 0 }
@@ -257,8 +264,13 @@ fn bind_metrics_page(address: SocketAddr, names: Vec<HostName>) -> anyhow::Resul
 }
 
 /// Listens on `address`; on every address of a system without IPv6, on IPv4 alone.
-fn listen(address: ListenAddress, identity: &Identity) -> anyhow::Result<Endpoint> {
-    let listen = |address| Endpoint::listen(address, identity, &[Protocol::QUIVER_1]);
+fn listen(
+    address: ListenAddress,
+    identity: &Identity,
+    settings: &EndpointSettings,
+) -> anyhow::Result<Endpoint> {
+    let listen =
+        |address| Endpoint::listen(address, identity, &[Protocol::QUIVER_1], settings.clone());
     let endpoint = match address {
         ListenAddress::One(address) => listen(address),
         ListenAddress::Every { port } => match listen((Ipv6Addr::UNSPECIFIED, port).into()) {

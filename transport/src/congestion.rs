@@ -1,131 +1,194 @@
-//! Congestion control that always lets CONNECTION_CLOSE pass.
-//!
-//! quinn-proto up to 0.11.19 never sends CONNECTION_CLOSE if the congestion window is full at that
-//! moment (quinn-rs/quinn issue 2785, fixed after that release), so the other side waits for its
-//! idle timeout. RFC 9002 (7) does not count such a packet as in flight. So this controller removes
-//! the limit of the congestion window once a connection is about to be closed, and otherwise
-//! delegates to quinn's own. To be removed with the next release of quinn-proto.
+//! Congestion control: which controller a connection has, and what it reports. The correction that
+//! every controller needs is in `close_aware`.
 
-use std::any::Any;
+mod close_aware;
+mod model_controller;
+
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn::Connection;
-use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
-use quinn_proto::RttEstimator;
+use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
+use thiserror::Error;
 
-/// The controller that this one delegates to, as RFC 9438 names it.
-pub(crate) const CONTROLLER_NAME: &str = "CUBIC";
+pub(crate) use self::close_aware::remove_limit;
+use self::close_aware::{CloseAwareController, inner_controller};
+use self::model_controller::{ModelReport, build_model, model_report};
+
+/// Which congestion controller the connections of an endpoint have. Each side chooses for what it
+/// sends itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CongestionControl {
+    /// [`Self::Cubic`] on loopback, where nothing has to be learned about a path and CUBIC costs
+    /// less, and [`Self::Model`] on every other path.
+    #[default]
+    Auto,
+    /// From a model of the path, made of its delivery rate and its lowest round-trip time: losses
+    /// that have other causes than a full queue hardly slow it down.
+    Model,
+    /// CUBIC (RFC 9438), which takes each lost packet for a full queue.
+    Cubic,
+}
+
+/// The text names no congestion control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not auto, model or cubic")]
+pub struct UnknownCongestionControl;
+
+/// What the congestion controller of a connection knows at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CongestionReport {
+    /// The name of the controller.
+    pub controller: &'static str,
+    /// The congestion window: bytes that may be in flight.
+    pub window: u64,
+    /// The rate at which the path has delivered data lately, in bytes a second; `None` if nothing was
+    /// measured yet, or the controller does not measure it (CUBIC).
+    pub delivery_rate: Option<u64>,
+    /// The lowest round-trip time of the path: that of the controller's model, or else the lowest of
+    /// the connection.
+    pub lowest_round_trip: Duration,
+    /// What the controller is doing; `None` if it has no phases (CUBIC).
+    pub phase: Option<&'static str>,
+}
 
 /// Creates the controllers of an endpoint's connections, and can remove all their limits at once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CloseAwareControllerFactory {
-    cubic: Arc<CubicConfig>,
+pub(crate) struct Controllers {
+    choice: CongestionControl,
     are_all_closing: Arc<AtomicBool>,
 }
 
-/// The congestion controller of one connection.
-struct CloseAwareController {
-    inner: Box<dyn Controller>,
-    is_closing: Arc<AtomicBool>,
+/// The controllers that are built, without a choice that depends on the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Model,
+    Cubic,
+}
+
+/// Creates the controllers of the connections over one kind of path.
+#[derive(Debug)]
+struct PathControllers {
+    algorithm: Algorithm,
     are_all_closing: Arc<AtomicBool>,
 }
 
-impl CloseAwareControllerFactory {
+impl CongestionControl {
+    /// All choices.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Model, Self::Cubic];
+
+    /// The name, as people type it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Model => "model",
+            Self::Cubic => "cubic",
+        }
+    }
+
+    fn algorithm(self, is_loopback: bool) -> Algorithm {
+        match self {
+            Self::Cubic => Algorithm::Cubic,
+            Self::Auto if is_loopback => Algorithm::Cubic,
+            Self::Auto | Self::Model => Algorithm::Model,
+        }
+    }
+}
+
+impl FromStr for CongestionControl {
+    type Err = UnknownCongestionControl;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|choice| choice.name() == name).ok_or(UnknownCongestionControl)
+    }
+}
+
+impl CongestionReport {
+    /// The report of a connection now.
+    ///
+    /// # Panics
+    /// If the connection is not one of an [`Endpoint`](crate::Endpoint).
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "connections of other endpoints do not reach this crate"
+    )]
+    pub fn of(connection: &Connection) -> Self {
+        let path = connection.stats().path;
+        let (algorithm, inner) = inner_controller(connection)
+            .expect("an endpoint of this crate creates no other controllers");
+        let ModelReport { delivery_rate, lowest_round_trip, phase } =
+            model_report(inner).unwrap_or_default();
+        Self {
+            controller: algorithm.name(),
+            window: path.cwnd,
+            delivery_rate,
+            lowest_round_trip: lowest_round_trip.unwrap_or(path.min_rtt),
+            phase,
+        }
+    }
+}
+
+impl Controllers {
+    pub(crate) fn new(choice: CongestionControl) -> Self {
+        Self { choice, are_all_closing: Arc::default() }
+    }
+
+    /// The factory for connections over a path.
+    pub(crate) fn for_path(&self, is_loopback: bool) -> Arc<dyn ControllerFactory + Send + Sync> {
+        Arc::new(PathControllers {
+            algorithm: self.choice.algorithm(is_loopback),
+            are_all_closing: self.are_all_closing.clone(),
+        })
+    }
+
     /// Removes the congestion limit of every connection. To be called before they are closed.
     pub(crate) fn remove_all_limits(&self) {
         self.are_all_closing.store(true, Ordering::Relaxed);
     }
 }
 
-/// Removes the congestion limit of a connection. To be called before it is closed.
-pub(crate) fn remove_limit(connection: &Connection) {
-    if let Ok(controller) =
-        connection.congestion_state().into_any().downcast::<CloseAwareController>()
-    {
-        controller.is_closing.store(true, Ordering::Relaxed);
-    }
-}
-
-impl ControllerFactory for CloseAwareControllerFactory {
+impl ControllerFactory for PathControllers {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(CloseAwareController {
-            inner: self.cubic.clone().build(now, current_mtu),
-            is_closing: Arc::default(),
-            are_all_closing: self.are_all_closing.clone(),
-        })
+        let inner = match self.algorithm {
+            Algorithm::Model => build_model(now, current_mtu),
+            Algorithm::Cubic => Arc::<CubicConfig>::default().build(now, current_mtu),
+        };
+        let are_all_closing = self.are_all_closing.clone();
+        Box::new(CloseAwareController::new(self.algorithm, inner, are_all_closing))
     }
 }
 
-impl CloseAwareController {
-    fn is_unlimited(&self) -> bool {
-        self.is_closing.load(Ordering::Relaxed) || self.are_all_closing.load(Ordering::Relaxed)
+impl Algorithm {
+    /// The name for people; CUBIC as in RFC 9438.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Cubic => "CUBIC",
+        }
     }
 }
 
-impl Controller for CloseAwareController {
-    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
-        self.inner.on_sent(now, bytes, last_packet_number);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_auto_depends_on_the_path() {
+        let algorithms = |choice: CongestionControl| [true, false].map(|it| choice.algorithm(it));
+        assert_eq!(algorithms(CongestionControl::Auto), [Algorithm::Cubic, Algorithm::Model]);
+        assert_eq!(algorithms(CongestionControl::Model), [Algorithm::Model; 2]);
+        assert_eq!(algorithms(CongestionControl::Cubic), [Algorithm::Cubic; 2]);
     }
 
-    fn on_ack(
-        &mut self,
-        now: Instant,
-        sent: Instant,
-        bytes: u64,
-        app_limited: bool,
-        rtt: &RttEstimator,
-    ) {
-        self.inner.on_ack(now, sent, bytes, app_limited, rtt);
-    }
-
-    fn on_end_acks(
-        &mut self,
-        now: Instant,
-        in_flight: u64,
-        app_limited: bool,
-        largest_packet_num_acked: Option<u64>,
-    ) {
-        self.inner.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
-    }
-
-    fn on_congestion_event(
-        &mut self,
-        now: Instant,
-        sent: Instant,
-        is_persistent_congestion: bool,
-        lost_bytes: u64,
-    ) {
-        self.inner.on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
-    }
-
-    fn on_mtu_update(&mut self, new_mtu: u16) {
-        self.inner.on_mtu_update(new_mtu);
-    }
-
-    /// `u64::MAX` without a limit: the pacer does not delay packets for a window that large either.
-    fn window(&self) -> u64 {
-        if self.is_unlimited() { u64::MAX } else { self.inner.window() }
-    }
-
-    fn metrics(&self) -> ControllerMetrics {
-        self.inner.metrics()
-    }
-
-    fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self {
-            inner: self.inner.clone_box(),
-            is_closing: self.is_closing.clone(),
-            are_all_closing: self.are_all_closing.clone(),
-        })
-    }
-
-    fn initial_window(&self) -> u64 {
-        self.inner.initial_window()
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
+    #[test]
+    fn each_choice_has_one_name() {
+        for choice in CongestionControl::ALL {
+            assert_eq!(choice.name().parse(), Ok(choice));
+        }
+        assert_eq!("CUBIC".parse::<CongestionControl>(), Err(UnknownCongestionControl));
     }
 }

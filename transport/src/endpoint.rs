@@ -1,6 +1,7 @@
 //! Sockets that speak QUIC, dial and accept connections, and give them the settings of their role.
 //! Every number states its cost. The limits of each role are in `role`.
 
+mod error;
 mod peer;
 
 use std::io;
@@ -16,12 +17,12 @@ use quinn::{
 use quinn_proto::RandomConnectionIdGenerator;
 use quiver_protocol::CloseCode;
 use socket2::{Domain, Socket, Type};
-use thiserror::Error;
 
+pub use self::error::{DialError, EndpointError};
 pub use self::peer::DialId;
 use crate::alpn::Protocol;
 use crate::close::ConnectionEnd;
-use crate::congestion::CloseAwareControllerFactory;
+use crate::congestion::{CongestionControl, Controllers};
 use crate::handshake::Handshake;
 use crate::identity::Identity;
 use crate::path_mtu::{self, PathMtu};
@@ -29,8 +30,8 @@ use crate::quiet_socket::QuietFilter;
 use crate::role::RoleLimits;
 use crate::socket::BatchSocket;
 use crate::tls::{self, TlsError};
-use crate::trust::{ServerVerifier, TrustError};
-use crate::unix;
+use crate::trust::ServerVerifier;
+use crate::windows::WindowPolicy;
 
 /// Idle timeout of a connection. QUIC counts from the first packet that was sent after the last
 /// received one (RFC 9000, 10.1), which is a keep-alive at the latest: so the slot of a killed
@@ -69,7 +70,8 @@ const SERVER_NAME: &str = "quiver";
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     inner: quinn::Endpoint,
-    controllers: Arc<CloseAwareControllerFactory>,
+    settings: EndpointSettings,
+    controllers: Controllers,
     /// `None` while the endpoint accepts no connections.
     accept_config: Arc<RwLock<Option<AcceptConfig>>>,
     /// The path of all connections; `None` if each address has its own.
@@ -78,61 +80,21 @@ pub struct Endpoint {
     filter: Option<QuietFilter>,
 }
 
+/// What all connections of an endpoint have in common.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointSettings {
+    /// The congestion control of what this side sends.
+    pub congestion: CongestionControl,
+    /// How large the windows of its connections may become.
+    pub windows: WindowPolicy,
+}
+
 /// How an endpoint accepts connections.
 #[derive(Debug, Clone)]
 struct AcceptConfig {
     protocols: Arc<[Protocol]>,
     /// All settings except those that depend on the path.
     base_config: ServerConfig,
-}
-
-/// Why an endpoint could not be opened.
-#[derive(Debug, Error)]
-pub enum EndpointError {
-    /// The socket could not be opened or bound.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The local address.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// TLS cannot use the identity.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-impl EndpointError {
-    /// Whether the address is an IPv6 address and the system has no IPv6.
-    #[must_use]
-    pub fn is_ipv6_unavailable(&self) -> bool {
-        match self {
-            Self::Bind { address, source } => {
-                address.is_ipv6() && unix::is_address_unavailable(source)
-            }
-            Self::Tls(_) => false,
-        }
-    }
-}
-
-/// Why a connection could not be established.
-#[derive(Debug, Error)]
-pub enum DialError {
-    /// The other side's certificate was rejected. No application data was sent.
-    #[error(transparent)]
-    Trust(TrustError),
-    /// The handshake failed or timed out.
-    #[error(transparent)]
-    Ended(ConnectionEnd),
-    /// The address cannot be dialled.
-    #[error("cannot dial: {0}")]
-    Address(String),
-    /// The protocol requires a certificate, and the caller passed no identity.
-    #[error("this protocol requires a certificate")]
-    NoCertificate,
-    /// TLS cannot use the identity.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
 }
 
 impl Endpoint {
@@ -145,10 +107,11 @@ impl Endpoint {
         address: SocketAddr,
         identity: &Identity,
         protocols: &[Protocol],
+        settings: EndpointSettings,
     ) -> Result<Self, EndpointError> {
         let accept_config = AcceptConfig::new(identity, protocols)?;
         let config = config_with_reset_key(identity)?;
-        Self::open(address, config, Some(accept_config), |socket| Arc::new(socket))
+        Self::open(address, config, settings, Some(accept_config), |socket| Arc::new(socket))
     }
 
     /// Opens a socket that only dials, on a port that the system chooses. It can accept connections
@@ -158,19 +121,28 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`EndpointError::Bind`].
-    pub fn dialler() -> Result<Self, EndpointError> {
+    pub fn dialler(settings: EndpointSettings) -> Result<Self, EndpointError> {
         let filter = QuietFilter::new();
-        let open =
-            |address| Self::open(address, filter.config(), None, |socket| filter.wrap(socket));
+        let open = |address| {
+            let config = filter.config();
+            Self::open(address, config, settings.clone(), None, |socket| filter.wrap(socket))
+        };
         let endpoint = open((Ipv6Addr::UNSPECIFIED, 0).into())
             // For systems without IPv6.
             .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))?;
         Ok(Self { filter: Some(filter), ..endpoint })
     }
 
+    /// Makes all paths of this endpoint those of a network, also on loopback.
+    #[cfg(test)]
+    pub(crate) fn as_on_network(self) -> Self {
+        Self { only_path: Some(PathMtu::UNKNOWN), ..self }
+    }
+
     fn open(
         address: SocketAddr,
         mut config: EndpointConfig,
+        settings: EndpointSettings,
         accept_config: Option<AcceptConfig>,
         wrap: impl FnOnce(BatchSocket) -> Arc<dyn AsyncUdpSocket>,
     ) -> Result<Self, EndpointError> {
@@ -180,17 +152,18 @@ impl Endpoint {
         config
             .max_udp_payload_size(path_mtu::MAX_PAYLOAD)
             .map_err(|error| failed(io::Error::other(error)))?;
-        Self::with_socket(config, wrap(socket), accept_config, None).map_err(failed)
+        Self::with_socket(config, settings, wrap(socket), accept_config, None).map_err(failed)
     }
 
     /// `only_path` is the path of all connections, if there is only one.
     fn with_socket(
         config: EndpointConfig,
+        settings: EndpointSettings,
         socket: Arc<dyn AsyncUdpSocket>,
         accept_config: Option<AcceptConfig>,
         only_path: Option<PathMtu>,
     ) -> io::Result<Self> {
-        let controllers = Arc::<CloseAwareControllerFactory>::default();
+        let controllers = Controllers::new(settings.congestion);
         let path = only_path.unwrap_or(PathMtu::UNKNOWN);
         let server_config =
             accept_config.as_ref().map(|accepting| accepting.server_config(path, &controllers));
@@ -198,7 +171,7 @@ impl Endpoint {
         let inner =
             quinn::Endpoint::new_with_abstract_socket(config, server_config, socket, runtime)?;
         let accept_config = Arc::new(RwLock::new(accept_config));
-        Ok(Self { inner, controllers, accept_config, only_path, filter: None })
+        Ok(Self { inner, settings, controllers, accept_config, only_path, filter: None })
     }
 
     /// Accepts connections of these protocols from now on, and of no others. The socket can still
@@ -259,6 +232,7 @@ impl Endpoint {
         }
         let path = self.path_to(address);
         let limits = protocol.dialled_role().limits(path.is_loopback());
+        let limits = limits.bound_stream_window(self.settings.windows.largest_window());
         config.transport_config(Arc::new(transport_config(path, &limits, &self.controllers)));
         let connecting = self
             .inner
@@ -303,7 +277,13 @@ impl Endpoint {
         let path = self.path_to(incoming.remote_address());
         let server_config = accept_config.server_config(path, &self.controllers);
         let connecting = incoming.accept_with(Arc::new(server_config))?;
-        Ok(Handshake::new(connecting, accept_config.protocols))
+        Ok(Handshake::new(connecting, accept_config.protocols, self.settings.windows.clone()))
+    }
+
+    /// The settings with which the endpoint was opened.
+    #[must_use]
+    pub fn settings(&self) -> &EndpointSettings {
+        &self.settings
     }
 
     /// The address that the socket is bound to.
@@ -339,11 +319,7 @@ impl AcceptConfig {
     }
 
     /// The settings with which a connection over this path is accepted.
-    fn server_config(
-        &self,
-        path: PathMtu,
-        controllers: &Arc<CloseAwareControllerFactory>,
-    ) -> ServerConfig {
+    fn server_config(&self, path: PathMtu, controllers: &Controllers) -> ServerConfig {
         let limits = Protocol::guest_limits(&self.protocols, path.is_loopback());
         let mut config = self.base_config.clone();
         config.transport_config(Arc::new(transport_config(path, &limits, controllers)));
@@ -354,7 +330,7 @@ impl AcceptConfig {
 fn transport_config(
     path: PathMtu,
     limits: &RoleLimits,
-    controllers: &Arc<CloseAwareControllerFactory>,
+    controllers: &Controllers,
 ) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
@@ -365,7 +341,7 @@ fn transport_config(
         .initial_rtt(INITIAL_RTT)
         .mtu_discovery_config(Some(path.mtu_discovery()))
         .enable_segmentation_offload(path.accepts_batches())
-        .congestion_controller_factory(controllers.clone());
+        .congestion_controller_factory(controllers.for_path(path.is_loopback()));
     limits.configure(&mut config);
     config
 }

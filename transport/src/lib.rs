@@ -6,6 +6,7 @@
 //! | [`identity`] | a key and its self-signed certificate: create, save, load, fingerprint |
 //! | [`trust`] | which certificates are accepted, and why one was rejected |
 //! | [`tls`] | the rustls configurations, with one crypto provider |
+//! | [`congestion`] | congestion control: the choice of a controller, and its report |
 //! | [`endpoint`] | sockets that dial and accept, and their QUIC settings, each with its cost |
 //! | [`role`] | the limits of each role: windows and stream counts, each with its cost |
 //! | [`windows`] | windows that follow the path while content moves |
@@ -27,7 +28,7 @@ pub mod alpn;
 pub mod buffer_budget;
 pub mod channel;
 pub mod close;
-mod congestion;
+pub mod congestion;
 mod crypto;
 pub mod endpoint;
 pub mod handshake;
@@ -53,7 +54,8 @@ pub use alpn::Protocol;
 pub use buffer_budget::BufferBudget;
 pub use channel::Channel;
 pub use close::{ConnectionEnd, close};
-pub use endpoint::{DialId, Endpoint};
+pub use congestion::{CongestionControl, CongestionReport};
+pub use endpoint::{DialId, Endpoint, EndpointSettings};
 pub use handshake::{AcceptedConnection, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;

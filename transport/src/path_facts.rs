@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quinn::Connection;
 
-use crate::congestion::CONTROLLER_NAME;
+use crate::congestion::CongestionReport;
 
 /// The path of a connection at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct PathFacts {
     pub sent_packets: u64,
     /// Those of them that were lost.
     pub lost_packets: u64,
-    /// The name of the congestion controller.
-    pub congestion_controller: &'static str,
+    /// What the congestion controller knows.
+    pub congestion: CongestionReport,
 }
 
 impl PathFacts {
@@ -37,7 +37,7 @@ impl PathFacts {
             mtu: path.current_mtu,
             sent_packets: path.sent_packets,
             lost_packets: path.lost_packets,
-            congestion_controller: CONTROLLER_NAME,
+            congestion: CongestionReport::of(connection),
         }
     }
 }

@@ -88,6 +88,10 @@ impl StreamPriority {
         if connection.remote_address().ip().to_canonical().is_loopback() {
             return Self::new(connection, role);
         }
+        Self::on_network(connection, role, policy)
+    }
+
+    pub(crate) fn on_network(connection: Connection, role: Role, policy: &WindowPolicy) -> Self {
         let windows = ConnectionWindows::new(connection.clone(), role, policy.clone());
         Self(Arc::new(PriorityState {
             connection: Some((connection, role)),

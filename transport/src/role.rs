@@ -172,6 +172,12 @@ impl RoleLimits {
         }
     }
 
+    /// Bounds the stream window, for a connection over a path that loses many packets at once.
+    #[must_use]
+    pub(crate) fn bound_stream_window(self, largest: u32) -> Self {
+        Self { stream_window: self.stream_window.min(largest), ..self }
+    }
+
     /// Writes these limits to the settings of a new connection.
     pub(crate) fn configure(&self, config: &mut TransportConfig) {
         config

@@ -11,11 +11,11 @@
 //!   ([`StreamPriority`](crate::StreamPriority)).
 
 mod growth;
+mod policy;
 
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,14 @@ use parking_lot::Mutex;
 use quinn::{Connection, VarInt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 pub(crate) use self::growth::RESERVE_STEP;
 use self::growth::{Bounds, Growth, Sample, WindowSizes};
-use crate::buffer_budget::{BufferBudget, BufferReservation};
-use crate::role::{LARGEST_WINDOW, Role, SMALLEST_STREAM_WINDOW};
+pub use self::policy::WindowPolicy;
+use crate::buffer_budget::BufferReservation;
+use crate::close::ConnectionEnd;
+use crate::role::Role;
 
 /// How often the windows are adjusted while content moves: a fraction of the round trip on a long
 /// path.
@@ -41,13 +43,6 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// files.
 const IDLE_TIME: Duration = Duration::from_secs(3);
 
-/// The windows that connections of a process may have. Cheap to clone; clones share the budget.
-#[derive(Debug, Clone)]
-pub struct WindowPolicy {
-    budget: BufferBudget,
-    largest: Arc<AtomicU32>,
-}
-
 /// The windows of one connection. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionWindows(Arc<WindowsState>);
@@ -55,6 +50,7 @@ pub(crate) struct ConnectionWindows(Arc<WindowsState>);
 struct WindowsState {
     connection: Connection,
     policy: WindowPolicy,
+    is_server: bool,
     base_send: u64,
     /// The send window above which no bytes are taken from the application.
     send_window: AtomicU64,
@@ -112,38 +108,6 @@ enum NextStep {
     Never,
 }
 
-impl WindowPolicy {
-    /// A policy whose connections take what they need above their base windows from this budget.
-    #[must_use]
-    pub fn new(budget: BufferBudget) -> Self {
-        Self { budget, largest: Arc::new(AtomicU32::new(LARGEST_WINDOW)) }
-    }
-
-    /// The largest window of later connections, in bytes.
-    #[must_use]
-    pub fn largest_window(&self) -> u32 {
-        self.largest.load(Ordering::Relaxed)
-    }
-
-    /// Makes the windows of later connections a quarter as large, because a connection has lost too
-    /// many packets at once ([`ConnectionEnd::TooManyGaps`](crate::ConnectionEnd::TooManyGaps)).
-    /// They never become smaller than is safe at any loss.
-    pub fn reduce_windows(&self) {
-        let reduce = |largest: u32| Some((largest / 4).max(SMALLEST_STREAM_WINDOW));
-        // The closure always returns a value.
-        let _ = self.largest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reduce);
-    }
-
-    /// The bytes that a connection may claim, which has claimed `own` already: as many as stay free
-    /// (dynamic thresholds; Choudhury and Hahne, 1998), so one connection gets half of the budget,
-    /// two get a third each. The mean with `own` lets shares converge. A quarter of the budget is
-    /// left to other uses.
-    fn share(&self, own: u64) -> u64 {
-        let free = self.budget.free().saturating_sub(self.budget.total() / 4);
-        (free + own) / 2
-    }
-}
-
 impl ConnectionWindows {
     /// The windows of a connection over a network, which has the base windows of its role.
     pub(crate) fn new(connection: Connection, role: Role, policy: WindowPolicy) -> Self {
@@ -155,13 +119,14 @@ impl ConnectionWindows {
         };
         let sizes = AdjustedSizes {
             sizes: WindowSizes::new(bounds),
-            reservation: policy.budget.reserve_nothing(),
+            reservation: policy.reserve_nothing(),
             moved_at: Instant::now(),
             moved_bytes: (0, 0),
         };
         Self(Arc::new(WindowsState {
             connection,
             policy,
+            is_server: role == Role::Member,
             base_send: limits.send_window,
             send_window: AtomicU64::new(limits.send_window),
             bounding_streams: AtomicUsize::new(0),
@@ -240,7 +205,11 @@ impl WindowsState {
     /// Adjusts the windows to what the connection has moved since the last call.
     fn adjust(&self, now: Instant) -> NextStep {
         let mut adjusted = self.sizes.lock();
-        if self.connection.close_reason().is_some() {
+        if let Some(reason) = self.connection.close_reason() {
+            // A server does not make the windows of all clients smaller because of the path of one.
+            if ConnectionEnd::from(reason) == ConnectionEnd::TooManyGaps && !self.is_server {
+                self.policy.reduce_windows();
+            }
             adjusted.reservation.shrink_to(0);
             self.adjuster.lock().is_running = false;
             return NextStep::Never;
@@ -337,14 +306,14 @@ async fn adjust_windows(windows: Weak<WindowsState>) {
         match state.adjust(Instant::now()) {
             NextStep::Never => return,
             NextStep::Soon => {
+                let connection = state.connection.clone();
                 drop(state);
-                sleep(INTERVAL).await;
+                // Either way the windows are adjusted next.
+                let _ = timeout(INTERVAL, connection.closed()).await;
             }
             NextStep::Later => {
                 state.is_slow.store(true, Ordering::Relaxed);
-                let mut moves = pin!(state.content_moves.notified());
-                // Either way the windows are adjusted next.
-                let _ = timeout(IDLE_INTERVAL, &mut moves).await;
+                let _ = timeout(IDLE_INTERVAL, state.content_moves.notified()).await;
             }
         }
     }

@@ -21,7 +21,7 @@ use quiver_protocol::{
 };
 use quiver_transport::identity::Validity;
 use quiver_transport::trust::peer_fingerprint;
-use quiver_transport::{CommandStream, Connection, Endpoint, Identity, Protocol};
+use quiver_transport::{CommandStream, Connection, Endpoint, EndpointSettings, Identity, Protocol};
 use tokio::sync::mpsc::{Sender, channel};
 
 use self::scripted_server::{
@@ -113,8 +113,13 @@ async fn an_expired_certificate_is_untrusted() {
     let mut server = ScriptedServer::new(async |_, _: Connection| {});
     let issued = Utc::now() - chrono::Days::new(400);
     let expired = Identity::create("old", &[], Validity::days(issued, 1)).unwrap();
-    let endpoint =
-        Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &expired, &[Protocol::QUIVER_1]).unwrap();
+    let endpoint = Endpoint::listen(
+        (Ipv4Addr::LOCALHOST, 0).into(),
+        &expired,
+        &[Protocol::QUIVER_1],
+        EndpointSettings::default(),
+    )
+    .unwrap();
     server.address = endpoint.local_addr().unwrap();
     server.tasks.spawn(async move {
         while let Some(incoming) = endpoint.accept().await {

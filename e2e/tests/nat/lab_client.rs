@@ -15,7 +15,7 @@ use quiver_client::{Client, ClientSettings};
 use quiver_e2e::nat_lab::Host;
 use quiver_e2e::{Home, Server, TIMEOUT, wait_until, wait_within};
 use quiver_protocol::{ClientName, OfferId};
-use quiver_transport::Endpoint;
+use quiver_transport::{Endpoint, EndpointSettings};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle as TaskHandle;
@@ -73,7 +73,7 @@ impl LabClient {
             host.run(|| {
                 let runtime = Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
-                    let endpoint = Endpoint::dialler().unwrap();
+                    let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
                     let client = Client::new(settings, folders, endpoint).unwrap();
                     run_client(client, started, stopped, record).await;
                 });

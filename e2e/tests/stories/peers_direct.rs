@@ -12,7 +12,7 @@ use quiver_e2e::{
     LibraryClient, PeerConnection, RawPeer, Server, TIMEOUT, wait_until, wait_within,
 };
 use quiver_protocol::{ClientName, Fingerprint, IntroductionId};
-use quiver_transport::{DialId, Endpoint};
+use quiver_transport::{DialId, Endpoint, EndpointSettings};
 use serde_json::{Value, json};
 
 fn name(text: &str) -> ClientName {
@@ -278,7 +278,8 @@ async fn a_dial_is_accepted_once() {
     let introduction = mallory.introduction.as_str().unwrap();
     let introduction = IntroductionId(hex_bytes(introduction));
     let key = mallory.key.as_str().and_then(Fingerprint::parse).unwrap();
-    let (endpoint, identity) = (Endpoint::dialler().unwrap(), &mallory.peer.key.identity);
+    let (endpoint, identity) =
+        (Endpoint::dialler(EndpointSettings::default()).unwrap(), &mallory.peer.key.identity);
     let dial = |number| {
         let id = DialId::derive(introduction, identity.fingerprint(), number);
         endpoint.dial_peer(address, identity, key, id)

@@ -38,7 +38,7 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::Dir;
 use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, FolderPath, PutRequest, Timestamp};
-use quiver_transfer::served_folder::{self, FolderListing, NameMemory};
+use quiver_transfer::served_folder::{self, FolderListing};
 use quiver_transfer::{DiskPool, HashedPrefix, Lane, SMALL, Source};
 use quiver_transport::buffer_budget::BufferReservation;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -359,16 +359,6 @@ impl Files {
 
     fn upload_store(&self) -> Result<Arc<UploadStore>, FilesError> {
         self.store.clone().ok_or(FilesError::UploadsDisabled)
-    }
-}
-
-impl NameMemory for BufferReservation {
-    fn bytes(&self) -> usize {
-        BufferReservation::bytes(self)
-    }
-
-    fn try_grow(&mut self, bytes: usize) -> bool {
-        BufferReservation::try_grow(self, bytes)
     }
 }
 

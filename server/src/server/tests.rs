@@ -73,7 +73,7 @@ impl TestServer {
 
 impl TestClient {
     async fn dial(address: SocketAddr, identity: &Identity) -> Self {
-        let endpoint = Endpoint::dialler().unwrap();
+        let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
         let verifier = ServerVerifier::new(None);
         let connection =
             within(endpoint.dial(address, Protocol::QUIVER_1, Some(identity), verifier))

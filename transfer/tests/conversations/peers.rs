@@ -14,8 +14,8 @@ use quiver_protocol::{FilePath, FrameKind, Request, limits};
 use quiver_transfer::{Observer, TransferBottleneck};
 use quiver_transport::identity::Validity;
 use quiver_transport::{
-    Channel, CommandStream, Connection, Endpoint, Identity, Protocol, Role, ServerVerifier,
-    StreamPriority,
+    Channel, CommandStream, Connection, Endpoint, EndpointSettings, Identity, Protocol, Role,
+    ServerVerifier, StreamPriority,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -106,8 +106,14 @@ pub(crate) async fn with_two_connections(
 
 async fn connect(dialler: Dialler) -> (Requester, Responder) {
     let identity = Identity::create("end", &[], Validity::days(Utc::now(), 1)).unwrap();
-    let listening = Endpoint::listen(([127, 0, 0, 1], 0).into(), &identity, &[PROTOCOL]).unwrap();
-    let dialling = Endpoint::dialler().unwrap();
+    let listening = Endpoint::listen(
+        ([127, 0, 0, 1], 0).into(),
+        &identity,
+        &[PROTOCOL],
+        EndpointSettings::default(),
+    )
+    .unwrap();
+    let dialling = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let address = listening.local_addr().unwrap();
     let dial = dialling.dial(address, PROTOCOL, Some(&identity), ServerVerifier::new(None));
     let accept = async {

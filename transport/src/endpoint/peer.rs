@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use quinn::{Connection, EndpointConfig, Incoming};
 use quiver_protocol::{Fingerprint, IntroductionId};
 
-use super::{AcceptConfig, DialError, Endpoint, EndpointError};
+use super::{AcceptConfig, DialError, Endpoint, EndpointError, EndpointSettings};
 use crate::alpn::Protocol;
 use crate::identity::Identity;
 use crate::path_mtu::{self, PathMtu};
@@ -51,6 +51,7 @@ impl Endpoint {
     pub fn over_relay(
         stream: CommandStream,
         identity: &Identity,
+        settings: EndpointSettings,
     ) -> Result<(Self, PacketRelay), EndpointError> {
         let failed = |source| EndpointError::Bind { address: relay_socket::REMOTE, source };
         let accept_config = AcceptConfig::new(identity, &[Protocol::QUIVER_PEER_1])?;
@@ -60,7 +61,7 @@ impl Endpoint {
             .map_err(|error| failed(std::io::Error::other(error)))?;
         let (relay, socket) = PacketRelay::new(stream);
         let path = Some(PathMtu::RELAYED);
-        let endpoint = Self::with_socket(config, socket, Some(accept_config), path);
+        let endpoint = Self::with_socket(config, settings, socket, Some(accept_config), path);
         Ok((endpoint.map_err(failed)?, relay))
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use quiver_transport::endpoint::DialError;
 use quiver_transport::identity::Validity;
 use quiver_transport::{
-    AcceptedConnection, Connection, ConnectionEnd, Endpoint, Identity, Protocol, ServerVerifier,
+    AcceptedConnection, Connection, ConnectionEnd, Endpoint, EndpointSettings, Identity, Protocol,
+    ServerVerifier,
 };
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
@@ -31,7 +32,13 @@ pub(crate) fn identity(name: &str) -> Identity {
 
 /// An endpoint on 127.0.0.1 that accepts these protocols.
 pub(crate) fn listener(identity: &Identity, protocols: &[Protocol]) -> Endpoint {
-    Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), identity, protocols).unwrap()
+    Endpoint::listen(
+        (Ipv4Addr::LOCALHOST, 0).into(),
+        identity,
+        protocols,
+        EndpointSettings::default(),
+    )
+    .unwrap()
 }
 
 /// The address of an endpoint over IPv4.
@@ -70,7 +77,8 @@ pub(crate) struct ConnectedPair {
 /// Connects two endpoints over a relay with `protocol`.
 pub(crate) async fn connect_pair(protocol: Protocol) -> ConnectedPair {
     let [dialler, acceptor] = ["dialler", "acceptor"].map(identity);
-    let (dialling, accepting) = (Endpoint::dialler().unwrap(), listener(&acceptor, &[protocol]));
+    let (dialling, accepting) =
+        (Endpoint::dialler(EndpointSettings::default()).unwrap(), listener(&acceptor, &[protocol]));
     let relay = Relay::start(address(&accepting)).await;
     let dial = dial(&dialling, relay.address, protocol, Some(&dialler), &acceptor);
     let (dialled, accepted) = tokio::join!(dial, accept(&accepting));

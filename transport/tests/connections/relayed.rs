@@ -7,8 +7,8 @@ use bytes::Bytes;
 use quiver_protocol::reply::PlainEnd;
 use quiver_protocol::{EofPayload as _, FrameKind};
 use quiver_transport::{
-    Channel, CommandStream, Connection, Endpoint, FrameReader, FrameWriter, Identity, Protocol,
-    StreamError,
+    Channel, CommandStream, Connection, Endpoint, EndpointSettings, FrameReader, FrameWriter,
+    Identity, Protocol, StreamError,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -69,7 +69,8 @@ async fn open_relay(
     let request = server_end.reader.read_frame(64, Duration::from_secs(30)).await.unwrap();
     assert_eq!(request.kind, FrameKind::Request);
     let identity = identity(name);
-    let (endpoint, relay) = Endpoint::over_relay(stream, &identity).unwrap();
+    let (endpoint, relay) =
+        Endpoint::over_relay(stream, &identity, EndpointSettings::default()).unwrap();
     relays.spawn(relay.run());
     let server = (channel, accepted, path);
     (RelayedClient { endpoint, identity, _server: server }, server_end)

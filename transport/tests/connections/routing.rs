@@ -8,8 +8,8 @@ use quiver_transport::alpn::alpn;
 use quiver_transport::endpoint::DialError;
 use quiver_transport::trust::peer_fingerprint;
 use quiver_transport::{
-    AcceptedConnection, Channel, Connection, ConnectionEnd, Endpoint, Identity, Protocol, Role,
-    TrustError,
+    AcceptedConnection, Channel, Connection, ConnectionEnd, Endpoint, EndpointSettings, Identity,
+    Protocol, Role, TrustError,
 };
 use tokio::task::JoinSet;
 
@@ -69,7 +69,7 @@ async fn dial_and_ask(
 async fn two_sockets_dial_and_accept_each_other_with_two_protocols_at_once() {
     let [ben, ron] = ["ben", "ron"].map(identity);
     // Ben's socket was opened to dial and Ron's to listen, but both do both.
-    let ben_endpoint = Endpoint::dialler().unwrap();
+    let ben_endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
     ben_endpoint.start_accepting(&ben, &BOTH).unwrap();
     let ron_endpoint = listener(&ron, &BOTH);
     let mut servers = JoinSet::new();
@@ -93,7 +93,7 @@ async fn two_sockets_dial_and_accept_each_other_with_two_protocols_at_once() {
 async fn a_client_can_start_to_accept_peers_while_it_is_connected_to_a_server() {
     let [server, ben, ron] = ["server", "ben", "ron"].map(identity);
     let listening = listener(&server, &[Protocol::QUIVER_1]);
-    let client = Endpoint::dialler().unwrap();
+    let client = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let mut servers = JoinSet::new();
     servers.spawn(serve(listening.clone()));
     let to = address(&listening);
@@ -101,7 +101,7 @@ async fn a_client_can_start_to_accept_peers_while_it_is_connected_to_a_server() 
 
     client.start_accepting(&ben, &[PEER]).unwrap();
     servers.spawn(serve(client.clone()));
-    let peer = Endpoint::dialler().unwrap();
+    let peer = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let response = dial_and_ask(&peer, address(&client), PEER, &ron, &ben).await;
     assert!(response.starts_with("peer Peer "), "{response}");
     let port = address(&client).port();
@@ -133,7 +133,7 @@ async fn a_listening_socket_dials_with_the_verifier_of_the_call() {
 async fn both_ends_report_no_common_protocol_if_the_listener_does_not_accept_it() {
     let [server, ron] = ["server", "ron"].map(identity);
     let listening = listener(&server, &[Protocol::QUIVER_1]);
-    let client = Endpoint::dialler().unwrap();
+    let client = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let (dialled, accepted) = tokio::join!(
         dial(&client, address(&listening), PEER, Some(&ron), &server),
         accept(&listening),
@@ -178,7 +178,7 @@ async fn end_of_refused(dialled: Result<Connection, DialError>) -> ConnectionEnd
 async fn tls_refuses_a_peer_without_a_certificate_if_only_peers_are_accepted() {
     let ben = identity("ben");
     let listening = listener(&ben, &[PEER]);
-    let client = Endpoint::dialler().unwrap();
+    let client = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let (dialled, accepted) = tokio::join!(
         dial(&client, address(&listening), NO_CERTIFICATE, None, &ben),
         accept(&listening),
@@ -194,7 +194,7 @@ async fn tls_refuses_a_peer_without_a_certificate_if_only_peers_are_accepted() {
 async fn only_peers_need_a_certificate_if_clients_are_accepted_too() {
     let ben = identity("ben");
     let listening = listener(&ben, &BOTH);
-    let client = Endpoint::dialler().unwrap();
+    let client = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let to = address(&listening);
     let (dialled, accepted) =
         tokio::join!(dial(&client, to, NO_CERTIFICATE, None, &ben), accept(&listening));
@@ -213,7 +213,7 @@ async fn only_peers_need_a_certificate_if_clients_are_accepted_too() {
 async fn a_server_can_require_a_certificate() {
     let server = identity("server");
     let listening = listener(&server, &[Protocol::QUIVER_1.with_certificate_required(true)]);
-    let client = Endpoint::dialler().unwrap();
+    let client = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let (_dialled, accepted) = tokio::join!(
         dial(&client, address(&listening), Protocol::QUIVER_1, None, &server),
         accept(&listening),
@@ -225,13 +225,25 @@ async fn a_server_can_require_a_certificate() {
 async fn dialling_a_peer_without_an_identity_fails() {
     let ben = identity("ben");
     let listening = listener(&ben, &[PEER]);
-    let error = dial(&Endpoint::dialler().unwrap(), address(&listening), PEER, None, &ben).await;
+    let error = dial(
+        &Endpoint::dialler(EndpointSettings::default()).unwrap(),
+        address(&listening),
+        PEER,
+        None,
+        &ben,
+    )
+    .await;
     assert!(matches!(error, Err(DialError::NoCertificate)), "{error:?}");
 }
 
 #[tokio::test]
 async fn an_endpoint_without_a_protocol_is_not_opened() {
-    let listening = Endpoint::listen("127.0.0.1:0".parse().unwrap(), &identity("server"), &[]);
+    let listening = Endpoint::listen(
+        "127.0.0.1:0".parse().unwrap(),
+        &identity("server"),
+        &[],
+        EndpointSettings::default(),
+    );
     let error = listening.unwrap_err().to_string();
     assert_eq!(error, "cannot set up TLS: there is no protocol to accept");
 }
@@ -251,7 +263,7 @@ async fn an_endpoint_that_accepts_no_connections_answers_no_first_packet() {
     let listening = listener(&server, &[Protocol::QUIVER_1]);
     let mut servers = JoinSet::new();
     servers.spawn(serve(listening.clone()));
-    let client = Endpoint::dialler().unwrap();
+    let client = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     stranger.set_nonblocking(true).unwrap();
     stranger.send_to(&first_packet(), address(&client)).unwrap();

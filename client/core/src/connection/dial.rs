@@ -196,6 +196,7 @@ fn finished_dial(
 
 #[cfg(test)]
 mod tests {
+    use quiver_transport::EndpointSettings;
     use quiver_transport::identity::Validity;
 
     use super::*;
@@ -208,8 +209,13 @@ mod tests {
     async fn a_silent_address_delays_the_dial_by_its_head_start() {
         let validity = Validity::days(chrono::Utc::now(), 1);
         let identity = Identity::create("server", &[], validity).unwrap();
-        let server =
-            Endpoint::listen(address("127.0.0.1:0"), &identity, &[Protocol::QUIVER_1]).unwrap();
+        let server = Endpoint::listen(
+            address("127.0.0.1:0"),
+            &identity,
+            &[Protocol::QUIVER_1],
+            EndpointSettings::default(),
+        )
+        .unwrap();
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let addresses = [silent.local_addr().unwrap(), server.local_addr().unwrap()];
         let mut accepting = JoinSet::new();
@@ -217,7 +223,7 @@ mod tests {
             let connection = server.accept().await.unwrap().await.unwrap();
             connection.closed().await;
         });
-        let endpoint = Endpoint::dialler().unwrap();
+        let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
         let pin = Some(identity.fingerprint());
         let within = |limit| DialLimits { deadline: Instant::now() + limit, heeds_refusals: false };
         let limits = within(Duration::from_secs(5));
@@ -234,7 +240,7 @@ mod tests {
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let closed = ["127.0.0.1:0", "127.0.0.2:0"]
             .map(|text| std::net::UdpSocket::bind(text).unwrap().local_addr().unwrap());
-        let endpoint = Endpoint::dialler().unwrap();
+        let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
         let dial = async |addresses: &[SocketAddr], limit, heeds_refusals| {
             let start = Instant::now();
             let limits = DialLimits { deadline: start + limit, heeds_refusals };

@@ -42,7 +42,8 @@ impl Peers {
             let server = self.server()?;
             let stream = exchange::open_relay(&server.connection, introduction.id).await;
             let stream = stream.map_err(|error| Self::no_path(&name, &error))?;
-            let (endpoint, relay) = Endpoint::over_relay(stream, &self.0.identity)?;
+            let (endpoint, relay) =
+                Endpoint::over_relay(stream, &self.0.identity, self.0.endpoint.settings().clone())?;
             self.spawn(async move {
                 let has_ended = AtomicBool::new(false);
                 let run = async {
@@ -207,7 +208,7 @@ impl Peers {
             Side::Requester => {
                 let dialled = endpoint.dial_over_relay(&self.0.identity, introduction.key).await;
                 let connection = dialled.map_err(|error| no_path(error.to_string()))?;
-                Ok(Channel::new(connection, Role::Peer))
+                Ok(Channel::with_windows(connection, Role::Peer, &endpoint.settings().windows))
             }
             Side::Responder => {
                 let incoming = endpoint.accept().await;

@@ -15,7 +15,9 @@ use quiver_protocol::EofPayload as _;
 use quiver_protocol::reply::{FileHeader, ServerLimits, Welcome};
 use quiver_protocol::{ClientName, FilePath, FrameKind, PlainEnd, Reply, Request, Timestamp};
 use quiver_transport::identity::Validity;
-use quiver_transport::{CommandStream, Connection, Endpoint, Identity, Protocol, Role};
+use quiver_transport::{
+    CommandStream, Connection, Endpoint, EndpointSettings, Identity, Protocol, Role,
+};
 use tokio::task::JoinSet;
 
 /// How long the server and the client wait for each other.
@@ -36,9 +38,13 @@ impl ScriptedServer {
         F: Future<Output = ()> + Send + 'static,
     {
         let identity = Identity::create("scripted", &[], Validity::days(Utc::now(), 1)).unwrap();
-        let endpoint =
-            Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity, &[Protocol::QUIVER_1])
-                .unwrap();
+        let endpoint = Endpoint::listen(
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            &identity,
+            &[Protocol::QUIVER_1],
+            EndpointSettings::default(),
+        )
+        .unwrap();
         let address = endpoint.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -80,7 +86,11 @@ impl ScriptedServer {
     }
 
     pub(crate) fn client(&self, settings: &ClientSettings) -> Result<Client, ClientError> {
-        Client::new(settings.clone(), self.folders(), Endpoint::dialler().unwrap())
+        Client::new(
+            settings.clone(),
+            self.folders(),
+            Endpoint::dialler(EndpointSettings::default()).unwrap(),
+        )
     }
 
     pub(crate) async fn connect(&self, settings: &ClientSettings) -> Result<Client, ClientError> {

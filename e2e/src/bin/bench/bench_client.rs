@@ -15,7 +15,8 @@ use quiver_protocol::{
 };
 use quiver_transfer::{ContentSize, HashedPrefix, ReceiveProgress, Source};
 use quiver_transport::{
-    CertificateInfo, Channel, CommandStream, Endpoint, Protocol, Role, ServerVerifier,
+    CertificateInfo, Channel, CommandStream, Endpoint, EndpointSettings, Protocol, Role,
+    ServerVerifier,
 };
 
 /// Timeout of each wait for the server.
@@ -41,7 +42,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
 impl BenchClient {
     /// Dials and signs in.
     pub(crate) async fn sign_in(server: SocketAddr, certificate: &Path) -> Self {
-        let endpoint = Endpoint::dialler().unwrap();
+        let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
         let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
         let connection = endpoint
             .dial(server, Protocol::QUIVER_1, None, ServerVerifier::new(Some(pinned)))

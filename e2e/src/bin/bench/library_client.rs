@@ -16,7 +16,7 @@ use quiver_client::request::{
 use quiver_client::settings::PathPolicy;
 use quiver_client::{Client, ClientSettings, TransferEnd};
 use quiver_protocol::ClientName;
-use quiver_transport::Endpoint;
+use quiver_transport::{Endpoint, EndpointSettings};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -85,7 +85,12 @@ impl MemberClient {
                 let [config, data, state] =
                     ["config", "data", "state"].map(|name| folder.join(name));
                 let folders = Folders::at(config, data, state);
-                let client = Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap();
+                let client = Client::new(
+                    settings,
+                    folders,
+                    Endpoint::dialler(EndpointSettings::default()).unwrap(),
+                )
+                .unwrap();
                 client.connect().await.unwrap();
                 client.listen().await.unwrap();
                 started.send((client.clone(), Handle::current())).unwrap();

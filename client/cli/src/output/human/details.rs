@@ -27,11 +27,12 @@ pub fn connection(detail: &ConnectionDetail) -> String {
         }
         ConnectionDetail::Dialling { server } => format!("Connecting to {server}."),
         ConnectionDetail::Dialled { path, took } => {
-            let PathFacts { address, congestion_controller, .. } = path;
+            let PathFacts { address, congestion, .. } = path;
             format!(
                 "Connected to {address} in {}, with QUIC, TLS 1.3 and the congestion controller \
-                 {congestion_controller}.",
-                milliseconds(*took)
+                 {}.",
+                milliseconds(*took),
+                congestion.controller
             )
         }
         ConnectionDetail::SignedIn { name, client, may_upload } => {
@@ -93,6 +94,7 @@ fn milliseconds(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use quiver_protocol::Fingerprint;
+    use quiver_transport::CongestionReport;
 
     use super::*;
 
@@ -117,7 +119,13 @@ mod tests {
             mtu: 1452,
             sent_packets: 1,
             lost_packets: 0,
-            congestion_controller: "CUBIC",
+            congestion: CongestionReport {
+                controller: "CUBIC",
+                window: 12_000,
+                delivery_rate: None,
+                lowest_round_trip: Duration::from_millis(40),
+                phase: None,
+            },
         };
         assert_eq!(
             path(&facts),

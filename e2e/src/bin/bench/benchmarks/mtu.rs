@@ -8,7 +8,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use quiver_protocol::CloseCode;
-use quiver_transport::{CertificateInfo, Endpoint, Identity, Protocol, ServerVerifier};
+use quiver_transport::{
+    CertificateInfo, Endpoint, EndpointSettings, Identity, Protocol, ServerVerifier,
+};
 use tokio::time::{sleep, timeout};
 
 use crate::bench_client::block_on;
@@ -185,7 +187,13 @@ async fn send(
     size: u64,
     min_mtu: u16,
 ) -> u16 {
-    let endpoint = Endpoint::listen((address, 0).into(), &identity, &[Protocol::QUIVER_1]).unwrap();
+    let endpoint = Endpoint::listen(
+        (address, 0).into(),
+        &identity,
+        &[Protocol::QUIVER_1],
+        EndpointSettings::default(),
+    )
+    .unwrap();
     bound.send(endpoint.local_addr().unwrap()).unwrap();
     let incoming = endpoint.accept().await.unwrap();
     let accepted = endpoint.start_handshake(incoming).unwrap().complete().await.unwrap();
@@ -207,7 +215,7 @@ async fn send(
 }
 
 async fn receive(address: SocketAddr, certificate: &Path, size: u64) -> f64 {
-    let endpoint = Endpoint::dialler().unwrap();
+    let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
     let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
     let connection = endpoint
         .dial(address, Protocol::QUIVER_1, None, ServerVerifier::new(Some(pinned)))
