@@ -33,6 +33,9 @@ const MIN_LOSS_SAMPLE: u64 = 200;
 const STALL_ROUND_TRIPS: u32 = 4;
 const MIN_STALL: Duration = Duration::from_millis(250);
 
+/// At most for so long, whatever the round trip: messages wait for this at first.
+const MAX_STALL: Duration = Duration::from_secs(1);
+
 /// Bytes by which the receive window grows each time the sender reports that it is blocked
 /// (DATA_BLOCKED; RFC 9000, 19.12) while content is not read. Enough for a message.
 pub(crate) const RESERVE_STEP: u64 = 2 * 1024;
@@ -227,7 +230,7 @@ impl Reserve {
         if !self.is_blocked || !sample.is_receiving {
             return;
         }
-        let stall = MIN_STALL.max(STALL_ROUND_TRIPS * sample.round_trip);
+        let stall = (STALL_ROUND_TRIPS * sample.round_trip).clamp(MIN_STALL, MAX_STALL);
         let is_stalled = sample.now.duration_since(read_at) >= stall;
         let step = match (read > 0, is_stalled) {
             // QUIC announces what was read once it is an eighth of the window, or if the window grows.
