@@ -7,7 +7,7 @@ use quiver_client::peer_store::IncomingOffer;
 use quiver_client::settings::PathPolicy;
 use quiver_client::{Client, ClientSettings};
 use quiver_protocol::ClientName;
-use quiver_transport::{Endpoint, EndpointSettings};
+use quiver_transport::{CongestionControl, Endpoint, EndpointSettings};
 
 use crate::deadline::{TIMEOUT, wait_within};
 use crate::quiver::Home;
@@ -51,6 +51,7 @@ impl LibraryClient {
             timeout: TIMEOUT,
             paths,
             one_shot: false,
+            congestion: CongestionControl::Auto,
         };
         let folders = Folders::at(folder("config"), folder("data"), folder("state"));
         let client =

@@ -45,7 +45,7 @@ pub mod time;
 pub mod units;
 pub mod version;
 
-pub use bottleneck::Bottleneck;
+pub use bottleneck::{Bottleneck, NetworkLimit};
 pub use close::CloseCode;
 pub use command::{ContentPrefix, PutRequest, Request};
 pub use event::Event;

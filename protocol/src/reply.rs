@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bottleneck::Bottleneck;
+use crate::bottleneck::{Bottleneck, NetworkLimit};
 use crate::command::{ContentPrefix, is_false};
 use crate::frame::{self, FrameError};
 use crate::hash::ContentHash;
@@ -294,6 +294,10 @@ pub struct ContentEnd {
     /// What limited the sender; absent if it cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowed_by: Option<Bottleneck>,
+    /// What held back the sender's data, if it waited for the network or the receiver; absent if it
+    /// cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkLimit>,
 }
 
 /// The receiver's acknowledgement: it has verified, flushed and renamed the content.

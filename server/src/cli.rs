@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use quiver_transfer::Rate;
-use quiver_transport::LogWriter;
+use quiver_transport::{CongestionControl, LogWriter};
 
 use self::admin::{CertArgs, UserArgs};
 use crate::config::{Config, UploadConfig};
@@ -110,6 +111,10 @@ struct ServeArgs {
     /// How much the server relays for each client on one day (UTC), like 20GB [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "no_relay")]
     relay_budget: Option<u64>,
+    /// Congestion control of what is sent: from a model of the path, which random losses hardly slow
+    /// down, or CUBIC; auto takes CUBIC on this machine and the model elsewhere
+    #[arg(long, value_name = "CONTROL", value_parser = congestion_control(), default_value = "auto")]
+    congestion: CongestionControl,
     /// Serve Prometheus metrics at http://ADDR/metrics, without a password; a port alone listens on
     /// 127.0.0.1 [default: no metrics]
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics_address)]
@@ -199,6 +204,7 @@ impl From<ServeArgs> for Config {
             buffer_budget: serve.buffer_budget,
             relay: (!serve.no_relay)
                 .then_some(RelayLimits { rate: serve.relay_limit, budget: serve.relay_budget }),
+            congestion: serve.congestion,
             metrics: serve.metrics,
             metrics_hosts: serve.metrics_hosts,
         }
@@ -212,6 +218,11 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
         .ok()
         .or_else(|| parse_address(text, None))
         .ok_or_else(|| "expected a port or an address with one, like 9464 or 192.0.2.7:9464".into())
+}
+
+fn congestion_control() -> impl TypedValueParser<Value = CongestionControl> {
+    let names = CongestionControl::ALL.map(CongestionControl::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<CongestionControl>())
 }
 
 /// Parses a size like `512`, `10MB` or `1GiB`.

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use quiver_transport::CongestionControl;
+
 use crate::listen_address::ListenAddress;
 use crate::metrics::host::HostName;
 use crate::relay::RelayLimits;
@@ -27,6 +29,8 @@ pub struct Config {
     pub buffer_budget: u64,
     /// What the server relays between clients; absent if it does not relay.
     pub relay: Option<RelayLimits>,
+    /// The congestion control of what the server sends.
+    pub congestion: CongestionControl,
     /// The address of the metrics page, which has no authentication; absent if there is none.
     pub metrics: Option<SocketAddr>,
     /// The host names under which the metrics may be read, in addition to addresses and

@@ -29,6 +29,7 @@ pub mod manual;
 pub mod metrics;
 pub mod metrics_export;
 pub mod output;
+pub mod packet_count;
 pub mod passwords;
 pub mod quota_db;
 pub mod registry;

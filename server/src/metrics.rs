@@ -2,6 +2,7 @@
 //! shown by a [`page`] if configured. Knows no other part of the server.
 
 pub mod host;
+mod network;
 pub mod page;
 mod relay;
 
@@ -16,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use quiver_protocol::{Refusal, RefusalCode};
 use quiver_transfer::TransferBottleneck;
 
+pub use self::network::NetworkMetrics;
 pub use self::relay::{DropReason, IntroductionOutcome, RelayMetrics};
 
 /// The name of the remote side where it limited a transfer.
@@ -71,6 +73,8 @@ pub struct Metrics {
     failures: Counter,
     /// Introductions and relays.
     pub relay: RelayMetrics,
+    /// Packets and congestion control.
+    pub network: NetworkMetrics,
 }
 
 /// A connection in the count of open ones. Dropping it removes it from the count.
@@ -136,6 +140,7 @@ impl Metrics {
             bottlenecks: Family::default(),
             failures: Counter::default(),
             relay: RelayMetrics::new(),
+            network: NetworkMetrics::new(),
         };
         // Series are created at zero, so that Prometheus does not see them as missing.
         for direction in
@@ -220,6 +225,9 @@ impl Metrics {
         self.bottlenecks
             .get_or_create(&BottleneckLabels { direction: direction.label(), by })
             .inc();
+        if let Some(network @ TransferBottleneck::Network(_)) = bottleneck {
+            self.network.count_limit(direction, network.network_limit());
+        }
     }
 
     /// Counts a failed transfer.
@@ -239,6 +247,7 @@ impl Metrics {
         self.register_commands(registry);
         self.register_transfers(registry);
         self.relay.register(registry);
+        self.network.register(registry);
     }
 
     fn register_clients(&self, registry: &mut Registry) {

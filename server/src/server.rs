@@ -87,7 +87,7 @@ impl Server {
         let expiry_warnings = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
         let buffer_budget = BufferBudget::new(config.buffer_budget);
         let windows = WindowPolicy::new(buffer_budget.clone());
-        let settings = EndpointSettings { windows: windows.clone(), ..EndpointSettings::default() };
+        let settings = EndpointSettings { congestion: config.congestion, windows: windows.clone() };
         let endpoint = listen(config.listen, &identity, &settings)?;
         let names = config.metrics_hosts;
         let metrics_page =

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quiver_protocol::text::display_remark;
 use quiver_protocol::units;
 use quiver_transfer::TransferBottleneck;
+use quiver_transport::PathFacts;
 use tracing::info;
 
 use crate::metrics::{CLIENT, TransferDirection};
@@ -23,6 +24,8 @@ pub(crate) struct TransferLog<'a> {
     pub(crate) moved: u64,
     /// How long the transfer took.
     pub(crate) duration: Duration,
+    /// The path at its end; `None` if it has no rate.
+    pub(crate) path_facts: Option<PathFacts>,
 }
 
 struct TransferWords {
@@ -40,14 +43,21 @@ impl TransferLog<'_> {
             format!(", limited by {}", bottleneck.describe(CLIENT))
         });
         let size = units::bytes(size);
-        info!("{done} {path} ({size}) {preposition} {client}: {self}{limit}");
+        let facts = self.facts();
+        info!("{done} {path} ({size}) {preposition} {client}: {self}{limit}{facts}");
     }
 
     /// Logs that the transfer failed for this reason, which may contain text of the client.
     pub(crate) fn failed(&self, reason: &str) {
         let TransferWords { done, preposition, .. } = self.words();
         let Self { path, client, .. } = self;
-        info!("not {done}: {path} {preposition} {client}: {}; {self}", display_remark(reason));
+        let (reason, facts) = (display_remark(reason), self.facts());
+        info!("not {done}: {path} {preposition} {client}: {reason}; {self}{facts}");
+    }
+
+    /// The path, as the end of the line.
+    fn facts(&self) -> String {
+        self.path_facts.map_or_else(String::new, |facts| format!("; {facts}"))
     }
 
     fn words(&self) -> TransferWords {
@@ -66,13 +76,18 @@ impl TransferLog<'_> {
 const MIN_RATED_BYTES: u64 = 1_000_000;
 const MIN_RATED_TIME: Duration = Duration::from_millis(100);
 
+/// Whether a transfer has a meaningful rate.
+pub(crate) fn is_rated(moved: u64, duration: Duration) -> bool {
+    moved >= MIN_RATED_BYTES || duration >= MIN_RATED_TIME
+}
+
 /// `received 1.0 MB in 0.012 s, 87.4 MB/s`
 impl fmt::Display for TransferLog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bytes, seconds) = (units::bytes(self.moved), self.duration.as_secs_f64());
         let TransferWords { moved, .. } = self.words();
         write!(f, "{moved} {bytes} in {seconds:.3} s")?;
-        if self.moved < MIN_RATED_BYTES && self.duration < MIN_RATED_TIME {
+        if !is_rated(self.moved, self.duration) {
             return Ok(());
         }
         write!(f, ", {}", units::average_rate(self.moved, self.duration))
@@ -88,7 +103,8 @@ mod tests {
         let text = |moved, milliseconds| {
             let direction = TransferDirection::Put;
             let duration = Duration::from_millis(milliseconds);
-            TransferLog { direction, path: "a", client: "c", moved, duration }.to_string()
+            let (path, client, path_facts) = ("a", "c", None);
+            TransferLog { direction, path, client, moved, duration, path_facts }.to_string()
         };
         assert_eq!(text(1, 2), "received 1 B in 0.002 s");
         assert_eq!(text(999_999, 99), "received 1.0 MB in 0.099 s");

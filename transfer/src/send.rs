@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use quiver_protocol::chunk::{BLOCK, HEADROOM, frame_in_place};
 use quiver_protocol::limits::CHUNK;
-use quiver_protocol::{ContentEnd, ContentHash};
+use quiver_protocol::{Bottleneck, ContentEnd, ContentHash};
 use tokio::task::{self, JoinHandle};
 
 use self::buffers::BufferPool;
@@ -63,11 +63,16 @@ pub(crate) async fn send_recorded(
         hasher.update(bytes);
         progress(length);
         let blake3 = ContentHash(*hasher.finalize().as_bytes());
-        return Ok(ContentEnd { size: from.length + length, blake3, slowed_by: None });
+        return Ok(ContentEnd {
+            size: from.length + length,
+            blake3,
+            slowed_by: None,
+            network: None,
+        });
     }
     writer.flush().await?;
     writer.start_content();
-    let mut timings = TransferTimings::start();
+    let (meter, mut timings) = (writer.start_send_meter(), TransferTimings::start());
     if matches!(source.0, ContentSource::Pipe(_)) {
         timings = timings.for_pipe();
     }
@@ -84,7 +89,10 @@ pub(crate) async fn send_recorded(
             timings.end_content();
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
             let slowed_by = timings.bottleneck(timings.elapsed());
-            return Ok(ContentEnd { size: reader.offset, blake3, slowed_by });
+            let network = meter
+                .filter(|_| slowed_by == Some(Bottleneck::Network))
+                .and_then(|meter| meter.limit());
+            return Ok(ContentEnd { size: reader.offset, blake3, slowed_by, network });
         }
         // The next blocks are read while these are sent.
         next = reader.start(active.batch_size(batching::READ_BLOCKS));

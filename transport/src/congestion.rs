@@ -2,19 +2,20 @@
 //! every controller needs is in `close_aware`.
 
 mod close_aware;
+mod model;
 mod model_controller;
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quinn::Connection;
 use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
 use thiserror::Error;
 
-pub(crate) use self::close_aware::remove_limit;
 use self::close_aware::{CloseAwareController, inner_controller};
+pub(crate) use self::close_aware::{acknowledged_bytes, remove_limit};
 use self::model_controller::{ModelReport, build_model, model_report};
 
 /// Which congestion controller the connections of an endpoint have. Each side chooses for what it
@@ -40,8 +41,8 @@ pub struct UnknownCongestionControl;
 /// What the congestion controller of a connection knows at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CongestionReport {
-    /// The name of the controller.
-    pub controller: &'static str,
+    /// Its algorithm.
+    pub algorithm: CongestionAlgorithm,
     /// The congestion window: bytes that may be in flight.
     pub window: u64,
     /// The rate at which the path has delivered data lately, in bytes a second; `None` if nothing was
@@ -61,17 +62,29 @@ pub(crate) struct Controllers {
     are_all_closing: Arc<AtomicBool>,
 }
 
-/// The controllers that are built, without a choice that depends on the path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Algorithm {
+/// What a congestion controller goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CongestionAlgorithm {
+    /// A model of the path.
     Model,
+    /// Losses, with CUBIC (RFC 9438).
     Cubic,
 }
 
-/// Creates the controllers of the connections over one kind of path.
+/// Bytes that one side of a connection sent, and the other has acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct AcknowledgedBytes {
+    all: AtomicU64,
+    /// Those acknowledged while the connection had nothing more to send.
+    app_limited: AtomicU64,
+}
+
+/// Creates the controllers of one connection: the first one, and one for each path to which it
+/// moves later.
 #[derive(Debug)]
 struct PathControllers {
-    algorithm: Algorithm,
+    algorithm: CongestionAlgorithm,
+    acknowledged: Arc<AcknowledgedBytes>,
     are_all_closing: Arc<AtomicBool>,
 }
 
@@ -89,11 +102,11 @@ impl CongestionControl {
         }
     }
 
-    fn algorithm(self, is_loopback: bool) -> Algorithm {
+    fn algorithm(self, is_loopback: bool) -> CongestionAlgorithm {
         match self {
-            Self::Cubic => Algorithm::Cubic,
-            Self::Auto if is_loopback => Algorithm::Cubic,
-            Self::Auto | Self::Model => Algorithm::Model,
+            Self::Cubic => CongestionAlgorithm::Cubic,
+            Self::Auto if is_loopback => CongestionAlgorithm::Cubic,
+            Self::Auto | Self::Model => CongestionAlgorithm::Model,
         }
     }
 }
@@ -123,7 +136,7 @@ impl CongestionReport {
         let ModelReport { delivery_rate, lowest_round_trip, phase } =
             model_report(inner).unwrap_or_default();
         Self {
-            controller: algorithm.name(),
+            algorithm,
             window: path.cwnd,
             delivery_rate,
             lowest_round_trip: lowest_round_trip.unwrap_or(path.min_rtt),
@@ -137,10 +150,11 @@ impl Controllers {
         Self { choice, are_all_closing: Arc::default() }
     }
 
-    /// The factory for connections over a path.
+    /// The factory for one connection, over this kind of path.
     pub(crate) fn for_path(&self, is_loopback: bool) -> Arc<dyn ControllerFactory + Send + Sync> {
         Arc::new(PathControllers {
             algorithm: self.choice.algorithm(is_loopback),
+            acknowledged: Arc::default(),
             are_all_closing: self.are_all_closing.clone(),
         })
     }
@@ -154,21 +168,49 @@ impl Controllers {
 impl ControllerFactory for PathControllers {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let inner = match self.algorithm {
-            Algorithm::Model => build_model(now, current_mtu),
-            Algorithm::Cubic => Arc::<CubicConfig>::default().build(now, current_mtu),
+            CongestionAlgorithm::Model => build_model(now, current_mtu),
+            CongestionAlgorithm::Cubic => Arc::<CubicConfig>::default().build(now, current_mtu),
         };
-        let are_all_closing = self.are_all_closing.clone();
-        Box::new(CloseAwareController::new(self.algorithm, inner, are_all_closing))
+        let (acknowledged, closing) = (self.acknowledged.clone(), self.are_all_closing.clone());
+        Box::new(CloseAwareController::new(self.algorithm, inner, acknowledged, closing))
     }
 }
 
-impl Algorithm {
-    /// The name for people; CUBIC as in RFC 9438.
-    fn name(self) -> &'static str {
+impl CongestionAlgorithm {
+    /// Both algorithms.
+    pub const ALL: [Self; 2] = [Self::Model, Self::Cubic];
+
+    /// Text for people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
         match self {
-            Self::Model => "model",
+            Self::Model => "a model of the path",
             Self::Cubic => "CUBIC",
         }
+    }
+
+    /// Code for programs, as in [`CongestionControl::name`].
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Cubic => "cubic",
+        }
+    }
+}
+
+impl AcknowledgedBytes {
+    fn add(&self, bytes: u64, is_app_limited: bool) {
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+        if is_app_limited {
+            self.app_limited.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// All bytes since the start of the connection, and those acknowledged while the connection had
+    /// nothing more to send.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.all.load(Ordering::Relaxed), self.app_limited.load(Ordering::Relaxed))
     }
 }
 
@@ -179,9 +221,12 @@ mod tests {
     #[test]
     fn only_auto_depends_on_the_path() {
         let algorithms = |choice: CongestionControl| [true, false].map(|it| choice.algorithm(it));
-        assert_eq!(algorithms(CongestionControl::Auto), [Algorithm::Cubic, Algorithm::Model]);
-        assert_eq!(algorithms(CongestionControl::Model), [Algorithm::Model; 2]);
-        assert_eq!(algorithms(CongestionControl::Cubic), [Algorithm::Cubic; 2]);
+        assert_eq!(
+            algorithms(CongestionControl::Auto),
+            [CongestionAlgorithm::Cubic, CongestionAlgorithm::Model]
+        );
+        assert_eq!(algorithms(CongestionControl::Model), [CongestionAlgorithm::Model; 2]);
+        assert_eq!(algorithms(CongestionControl::Cubic), [CongestionAlgorithm::Cubic; 2]);
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Endpoint {
 
     /// Makes all paths of this endpoint those of a network, also on loopback.
     #[cfg(test)]
-    pub(crate) fn as_on_network(self) -> Self {
+    pub(crate) fn treating_paths_as_networks(self) -> Self {
         Self { only_path: Some(PathMtu::UNKNOWN), ..self }
     }
 

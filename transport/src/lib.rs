@@ -20,6 +20,7 @@
 //! | `relay_socket` | the path of a connection between two clients inside a stream to the server |
 //! | `quiet_socket` | drops packets of unknown senders that QUIC would answer |
 //! | [`path_facts`] | what is known of the path of a connection |
+//! | [`send_meter`] | what held back the data that a connection sent |
 //! | [`random`] | random bytes that no one can predict |
 //! | [`liveness`] | whether the other side of a connection still responds |
 //! | [`log_writer`] | writing log lines on a separate thread |
@@ -42,6 +43,7 @@ mod quiet_socket;
 pub mod random;
 mod relay_socket;
 pub mod role;
+pub mod send_meter;
 mod socket;
 mod stalled_pace;
 pub mod stream;
@@ -54,7 +56,7 @@ pub use alpn::Protocol;
 pub use buffer_budget::BufferBudget;
 pub use channel::Channel;
 pub use close::{ConnectionEnd, close};
-pub use congestion::{CongestionControl, CongestionReport};
+pub use congestion::{CongestionAlgorithm, CongestionControl, CongestionReport};
 pub use endpoint::{DialId, Endpoint, EndpointSettings};
 pub use handshake::{AcceptedConnection, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
@@ -63,6 +65,7 @@ pub use path_facts::PathFacts;
 pub use priority::StreamPriority;
 pub use relay_socket::PacketRelay;
 pub use role::Role;
+pub use send_meter::SendMeter;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};
 pub use windows::WindowPolicy;

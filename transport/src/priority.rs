@@ -17,7 +17,9 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout};
 
+use crate::congestion::{self, AcknowledgedBytes};
 use crate::role::{Role, SHORT_PATH};
+use crate::send_meter::SendMeter;
 use crate::stalled_pace::StalledPace;
 use crate::windows::{ConnectionWindows, ContentReader, WindowPolicy};
 
@@ -48,6 +50,8 @@ struct PriorityState {
     windows: Option<ConnectionWindows>,
     /// Writes of control traffic that have waited longer than `CONTENT_DELAY`.
     late_control: AtomicUsize,
+    /// Counts what the other side has acknowledged.
+    acknowledged: Option<Arc<AcknowledgedBytes>>,
 }
 
 /// Counts a stream that carries content, until dropped.
@@ -76,6 +80,7 @@ impl StreamPriority {
     #[must_use]
     pub fn new(connection: Connection, role: Role) -> Self {
         Self(Arc::new(PriorityState {
+            acknowledged: congestion::acknowledged_bytes(&connection),
             connection: Some((connection, role)),
             ..PriorityState::default()
         }))
@@ -94,6 +99,7 @@ impl StreamPriority {
     pub(crate) fn on_network(connection: Connection, role: Role, policy: &WindowPolicy) -> Self {
         let windows = ConnectionWindows::new(connection.clone(), role, policy.clone());
         Self(Arc::new(PriorityState {
+            acknowledged: congestion::acknowledged_bytes(&connection),
             connection: Some((connection, role)),
             windows: Some(windows),
             ..PriorityState::default()
@@ -103,6 +109,12 @@ impl StreamPriority {
     /// Counts one more stream on which content is received; `None` if windows stay as they are.
     pub(crate) fn add_content_reader(&self) -> Option<ContentReader> {
         self.0.windows.as_ref().map(ConnectionWindows::add_reader)
+    }
+
+    /// Starts to measure what holds back the connection's data.
+    pub(crate) fn start_send_meter(&self) -> Option<SendMeter> {
+        let (connection, _) = self.0.connection.as_ref()?;
+        Some(SendMeter::start(connection.clone(), self.0.acknowledged.clone()?))
     }
 
     /// Counts one more stream that carries content.

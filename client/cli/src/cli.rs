@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
 use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
+use quiver_transport::CongestionControl;
 
 pub use self::change::{MkdirArgs, MvArgs, RmArgs};
 pub use self::documents::ManArgs;
@@ -76,12 +78,21 @@ pub struct SettingsArgs {
     /// Reach other clients directly only, and fail where the networks do not allow it
     #[arg(long, global = true)]
     pub direct_only: bool,
+    /// Congestion control of what is sent: from a model of the path, which random losses hardly slow
+    /// down, or CUBIC; auto takes CUBIC on this machine and the model elsewhere [default: auto]
+    #[arg(long, global = true, value_name = "CONTROL", value_parser = congestion_control())]
+    pub congestion: Option<CongestionControl>,
     /// Print only data and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Say how the connection is made, and how transfers end
     #[arg(long, short, global = true)]
     pub verbose: bool,
+}
+
+fn congestion_control() -> impl TypedValueParser<Value = CongestionControl> {
+    let names = CongestionControl::ALL.map(CongestionControl::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<CongestionControl>())
 }
 
 /// A command.

@@ -125,6 +125,7 @@ impl Config {
             (_, true) => PathPolicy::DirectOnly,
             _ => paths.into(),
         };
+        let congestion = flags.congestion.or_else(|| saved.congestion.map(Into::into));
         let server = ServerSettings::new(flags, variable, saved, &servers, &places)?;
         let client = ClientSettings {
             server: server.address,
@@ -134,6 +135,7 @@ impl Config {
             timeout,
             paths,
             one_shot: false,
+            congestion: congestion.unwrap_or_default(),
         };
         Ok(Self { client, servers, overrides, quiet, verbose, announce })
     }

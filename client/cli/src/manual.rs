@@ -85,10 +85,10 @@ resume.";
 
 const SETTINGS: &str = "\
 Each setting comes from its flag, or else from the environment, or else from config.toml, which may have the keys \
-server, cert, name, announce and paths, and entries such as [servers.work] with address, cert, name and password_file, \
+server, cert, name, announce, paths and congestion, and entries such as [servers.work] with address, cert, name and password_file, \
 which --server work selects. A section [servers.work] there, with address, cert, name and password_file, is \
 what --server work means. announce = false keeps the prompt from announcing clients that connect and \
-disconnect; paths = \"relay-only\" or \"direct-only\" is as the flag.";
+disconnect; paths = \"relay-only\" or \"direct-only\", and congestion = \"model\" or \"cubic\", are as the flags.";
 
 /// The clap definition of the program, with the manual in its help.
 #[must_use]

@@ -10,7 +10,7 @@ use quiver_client::journal::Journal;
 use quiver_client::{Client, ClientError, ClientSettings};
 use quiver_control::{ClientTransfers, CommandText, ControlSocket};
 use quiver_protocol::CloseCode;
-use quiver_transport::{Endpoint, EndpointSettings};
+use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;
 
@@ -242,7 +242,7 @@ async fn run_with_signals(
 ) -> Result<Exit, Failure> {
     let mut signals =
         Signals::listen().map_err(|source| Failure::system("cannot listen for signals", source))?;
-    let endpoint = Endpoint::dialler(EndpointSettings::default())?;
+    let endpoint = Endpoint::dialler(config.client.endpoint())?;
     let one_shot = command::is_one_shot(command.as_ref());
     let settings = ClientSettings { one_shot, ..config.client.clone() };
     let client = Client::new(settings, folders.clone(), endpoint.clone())?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quiver_protocol::ClientName;
+use quiver_transport::{CongestionControl, EndpointSettings};
 
 use crate::address::ServerAddress;
 
@@ -29,6 +30,16 @@ pub struct ClientSettings {
     pub paths: PathPolicy,
     /// Whether this client only runs one command. The server then remembers it for a shorter time.
     pub one_shot: bool,
+    /// The congestion control of what this client sends, to the server and to other clients.
+    pub congestion: CongestionControl,
+}
+
+impl ClientSettings {
+    /// The settings of the endpoint that the client is to use.
+    #[must_use]
+    pub fn endpoint(&self) -> EndpointSettings {
+        EndpointSettings { congestion: self.congestion, ..EndpointSettings::default() }
+    }
 }
 
 /// Which paths connections with other clients use.

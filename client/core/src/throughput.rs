@@ -74,15 +74,25 @@ impl ThroughputMeter {
         }
         let all: Duration = self.durations.iter().map(|(_, time)| *time).sum();
         let longest = self.durations.iter().max_by_key(|(_, time)| *time);
-        let dominant = longest
-            .filter(|(_, time)| *time >= all.mul_f64(DOMINANT_SHARE))
-            .and_then(|(by, _)| *by);
-        dominant.or(is_busy.then_some(TransferBottleneck::Local(Bottleneck::Processor)))
+        let is_dominant = |time: Duration| time >= all.mul_f64(DOMINANT_SHARE);
+        let dominant = longest.filter(|(_, time)| is_dominant(*time)).and_then(|(by, _)| *by);
+        let network = || {
+            let is_network = |by| matches!(by, Some(TransferBottleneck::Network(_)));
+            let times = self.durations.iter().filter(|(by, _)| is_network(*by));
+            let time = times.map(|(_, time)| *time).sum::<Duration>();
+            (time > Duration::ZERO && is_dominant(time))
+                .then_some(TransferBottleneck::Network(None))
+        };
+        dominant
+            .or_else(network)
+            .or(is_busy.then_some(TransferBottleneck::Local(Bottleneck::Processor)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use quiver_protocol::NetworkLimit;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -113,9 +123,23 @@ mod tests {
     #[test]
     fn a_transfer_at_its_rate_limit_is_limited_by_it() {
         let mut meter = ThroughputMeter::with_limit("10MB/s".parse().ok());
-        meter.add_file(10_000_000, SECOND, Some(TransferBottleneck::Network));
+        meter.add_file(10_000_000, SECOND, Some(TransferBottleneck::Network(None)));
         let limited_by = |took| meter.throughput(took, true).unwrap().limited_by;
         assert_eq!(limited_by(SECOND), Some(TransferBottleneck::Local(Bottleneck::Limit)));
-        assert_eq!(limited_by(2 * SECOND), Some(TransferBottleneck::Network));
+        assert_eq!(limited_by(2 * SECOND), Some(TransferBottleneck::Network(None)));
+    }
+
+    #[test]
+    fn files_that_the_network_has_limited_in_different_ways_were_limited_by_the_network() {
+        let mut meter = ThroughputMeter::default();
+        for limit in [NetworkLimit::Path, NetworkLimit::SendWindow] {
+            meter.add_file(1_000_000, SECOND, Some(TransferBottleneck::Network(Some(limit))));
+        }
+        let limited_by =
+            |meter: &ThroughputMeter| meter.throughput(SECOND, false).unwrap().limited_by;
+        assert_eq!(limited_by(&meter), Some(TransferBottleneck::Network(None)));
+        let path = Some(TransferBottleneck::Network(Some(NetworkLimit::Path)));
+        meter.add_file(1_000_000, SECOND, path);
+        assert_eq!(limited_by(&meter), path);
     }
 }

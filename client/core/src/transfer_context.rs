@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use quiver_protocol::FilePath;
 use quiver_transfer::{RateLimit, ThreadLoad, TransferBottleneck};
+use quiver_transport::PathFacts;
 use tokio::time::Instant;
 
 use crate::error::ClientError;
@@ -212,6 +213,11 @@ impl TransferContext {
             done = attempt => Some(done),
             () = paused => None,
         }
+    }
+
+    /// The path to the other end now.
+    pub(crate) fn path_facts(&self) -> PathFacts {
+        PathFacts::of(&self.session.handle().connection)
     }
 
     /// Adds to an error how much of the file can be resumed, if any.

@@ -169,7 +169,7 @@ async fn only_a_verified_file_is_stored_and_acknowledged() {
     // b3sum of abc.
     let hex = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
     let blake3 = ContentHash::parse(hex).unwrap();
-    let valid = ContentEnd { size: 3, blake3, slowed_by: None };
+    let valid = ContentEnd { size: 3, blake3, slowed_by: None, network: None };
     let changed = Refusal::new(RefusalCode::Changed, "it changed");
     for (path, kind, end, code) in [
         ("good.txt", FrameKind::Eof, valid.encode(), None),

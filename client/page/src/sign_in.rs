@@ -9,7 +9,7 @@ use quiver_client::{Client, ClientError, ClientSettings, ErrorCode};
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{ClientName, Timestamp};
 use quiver_transfer::blocking::task_result;
-use quiver_transport::{Endpoint, EndpointSettings};
+use quiver_transport::Endpoint;
 use tokio::time::sleep;
 
 use crate::context::{ActiveClient, PageContext};
@@ -91,7 +91,7 @@ async fn create(context: &PageContext, settings: ClientSettings) -> Result<Activ
     let server = settings.server.to_string();
     let keeps_history = context.model().settings().history;
     let created = context.client_runtime.spawn_blocking(move || {
-        let endpoint = Endpoint::dialler(EndpointSettings::default())?;
+        let endpoint = Endpoint::dialler(settings.endpoint())?;
         let client = Client::new(settings, folders, endpoint.clone())?;
         client.set_keeps_history(keeps_history);
         client.set_accepts_by_rule(true);
@@ -182,6 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use quiver_client::address::ServerAddress;
+    use quiver_transport::CongestionControl;
 
     use super::*;
 
@@ -195,6 +196,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             paths: quiver_client::settings::PathPolicy::Any,
             one_shot: false,
+            congestion: CongestionControl::Auto,
         };
         let settings = |server: &str, name: &str, certificate: &str| {
             let certificate = Some(certificate.to_owned());

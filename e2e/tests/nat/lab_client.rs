@@ -15,7 +15,7 @@ use quiver_client::{Client, ClientSettings};
 use quiver_e2e::nat_lab::Host;
 use quiver_e2e::{Home, Server, TIMEOUT, wait_until, wait_within};
 use quiver_protocol::{ClientName, OfferId};
-use quiver_transport::{Endpoint, EndpointSettings};
+use quiver_transport::{CongestionControl, Endpoint, EndpointSettings};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle as TaskHandle;
@@ -62,6 +62,7 @@ impl LabClient {
             timeout: TIMEOUT,
             paths,
             one_shot: false,
+            congestion: CongestionControl::Auto,
         };
         let (started, ready) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();

@@ -21,7 +21,7 @@ use quiver_e2e::deadline::{TIMEOUT, wait_until, wait_within};
 use quiver_e2e::tree;
 use quiver_e2e::{Home, Server};
 use quiver_protocol::ClientName;
-use quiver_transport::{Endpoint, EndpointSettings};
+use quiver_transport::{CongestionControl, Endpoint, EndpointSettings};
 
 /// More files than an event queue has space for.
 const FILES: usize = quiver_client::event::CAPACITY + 44;
@@ -41,6 +41,7 @@ fn client(server: &Server, home: &Home) -> Client {
         timeout: TIMEOUT,
         paths: PathPolicy::default(),
         one_shot: false,
+        congestion: CongestionControl::Auto,
     };
     let folders = Folders::at(folder("config"), folder("data"), folder("state"));
     Client::new(settings, folders, Endpoint::dialler(EndpointSettings::default()).unwrap()).unwrap()

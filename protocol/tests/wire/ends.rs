@@ -2,8 +2,8 @@
 
 use quiver_protocol::reply::{LeftOutName, LeftOutReason};
 use quiver_protocol::{
-    Bottleneck, ContentEnd, EofPayload, ListEnd, MakeFolderEnd, OfferEnd, PlainEnd, Received,
-    VerifyEnd,
+    Bottleneck, ContentEnd, EofPayload, ListEnd, MakeFolderEnd, NetworkLimit, OfferEnd, PlainEnd,
+    Received, VerifyEnd,
 };
 
 use crate::golden::{self, check};
@@ -69,7 +69,16 @@ fn eof_and_received_objects_are_encoded_as_pinned() {
                 Bottleneck::Unknown => panic!("a program never sends an unknown bottleneck"),
             }
         }
-        AnyEnd::Content(ContentEnd { size: 12, blake3: file_hash(), slowed_by })
+        AnyEnd::Content(ContentEnd { size: 12, blake3: file_hash(), slowed_by, network: None })
+    };
+    let held_back = |network| {
+        // A new limit fails to compile here: add a row for it below.
+        match network {
+            NetworkLimit::Path | NetworkLimit::ReceiveWindow | NetworkLimit::SendWindow => {}
+            NetworkLimit::Unknown => panic!("a program never sends an unknown limit"),
+        }
+        let (slowed_by, network) = (Some(Bottleneck::Network), Some(network));
+        AnyEnd::Content(ContentEnd { size: 12, blake3: file_hash(), slowed_by, network })
     };
     let received = |slowed_by| AnyEnd::Received(Received { blake3: file_hash(), slowed_by });
     let rows = [
@@ -84,6 +93,9 @@ fn eof_and_received_objects_are_encoded_as_pinned() {
         ("eof-content-pipe", content(Some(Bottleneck::Pipe))),
         ("eof-content-limit", content(Some(Bottleneck::Limit))),
         ("eof-content-network", content(Some(Bottleneck::Network))),
+        ("eof-content-path", held_back(NetworkLimit::Path)),
+        ("eof-content-receive_window", held_back(NetworkLimit::ReceiveWindow)),
+        ("eof-content-send_window", held_back(NetworkLimit::SendWindow)),
         ("received-disk", received(Some(Bottleneck::Disk))),
         ("eof-offer", AnyEnd::Offer(OfferEnd { files: 3, bytes: 1_000_000 })),
         ("eof-verify", AnyEnd::Verify(VerifyEnd { same: true })),
@@ -119,8 +131,11 @@ fn a_bottleneck_from_a_newer_program_is_unknown() {
     let hash = file_hash();
     let end = format!(r#"{{"size":12,"blake3":"{hash}","slowed_by":"moon_phase"}}"#);
     let slowed_by = Some(Bottleneck::Unknown);
-    let expected = ContentEnd { size: 12, blake3: hash, slowed_by };
+    let expected = ContentEnd { size: 12, blake3: hash, slowed_by, network: None };
     assert_eq!(ContentEnd::decode(end.as_bytes()), Ok(expected));
+    let end =
+        format!(r#"{{"size":12,"blake3":"{hash}","slowed_by":"network","network":"dark_matter"}}"#);
+    assert_eq!(ContentEnd::decode(end.as_bytes()).unwrap().network, Some(NetworkLimit::Unknown));
     let received = format!(r#"{{"blake3":"{hash}","slowed_by":"moon_phase"}}"#);
     assert_eq!(Received::decode(received.as_bytes()), Ok(Received { blake3: hash, slowed_by }));
 }

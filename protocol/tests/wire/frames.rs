@@ -84,7 +84,7 @@ fn a_whole_get_is_encoded_as_pinned() {
     let length = chunk::frame_in_place(&mut buffer, content.len());
     let (whole, rest) = buffer[..length].split_at(FrameHeader::LENGTH + limits::CHUNK);
 
-    let end = ContentEnd { size, blake3: hash, slowed_by: None };
+    let end = ContentEnd { size, blake3: hash, slowed_by: None, network: None };
     let received = Received { blake3: hash, slowed_by: None };
     let get = Request::Get { path: FilePath::parse("count.bin").unwrap(), have: None };
     let conversation = [

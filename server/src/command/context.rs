@@ -19,6 +19,7 @@ use crate::history::History;
 use crate::internal_failure;
 use crate::introductions::Introductions;
 use crate::metrics::Metrics;
+use crate::packet_count::PacketCount;
 use crate::quota_db::Owner;
 use crate::registry::{ConnectionId, NameOwner, Registry, RegistryUnavailable, Slot};
 use crate::relay::RelayUsages;
@@ -37,6 +38,8 @@ pub struct Context {
     pub content_permits: Semaphore,
     /// One permit for each KiB of memory that content may use.
     pub memory_permits: Semaphore,
+    /// Counts the packets of the connection.
+    pub packets: Arc<PacketCount>,
     /// The client's `exit` command.
     pub exit: ExitRequest,
     shared: Arc<ServerState>,
@@ -60,7 +63,12 @@ pub struct RequestingClient {
 impl Context {
     /// The context of a connection that holds this slot and has this key.
     #[must_use]
-    pub fn new(slot: &Slot, key: Option<Fingerprint>, shared: Arc<ServerState>) -> Self {
+    pub fn new(
+        slot: &Slot,
+        key: Option<Fingerprint>,
+        packets: PacketCount,
+        shared: Arc<ServerState>,
+    ) -> Self {
         let owner = match slot.name_owner() {
             NameOwner::Account => Owner::account(slot.name()),
             NameOwner::Key(fingerprint) => Owner::key(fingerprint),
@@ -79,6 +87,7 @@ impl Context {
             key,
             content_permits: Semaphore::new(MAX_CONTENT_STREAMS),
             memory_permits: Semaphore::new(CONTENT_MEMORY / 1024),
+            packets: Arc::new(packets),
             exit: ExitRequest::default(),
             shared,
         }

@@ -14,7 +14,8 @@ use quiver_transfer::{Observer, TransferBottleneck};
 
 use super::context::Context;
 use crate::metrics::{Metrics, TransferDirection};
-use crate::transfer_log::TransferLog;
+use crate::packet_count::PacketCount;
+use crate::transfer_log::{TransferLog, is_rated};
 
 /// A running transfer, for the log and the metrics.
 pub(super) struct TransferRecord {
@@ -27,6 +28,7 @@ pub(super) struct TransferRecord {
     moved: AtomicU64,
     is_settled: bool,
     metrics: Arc<Metrics>,
+    packets: Arc<PacketCount>,
 }
 
 impl TransferRecord {
@@ -40,6 +42,7 @@ impl TransferRecord {
             moved: AtomicU64::new(0),
             is_settled: false,
             metrics: context.metrics().clone(),
+            packets: context.packets.clone(),
         }
     }
 
@@ -59,12 +62,14 @@ impl TransferRecord {
     }
 
     fn log(&self) -> TransferLog<'_> {
+        let (moved, duration) = (self.bytes(), self.elapsed());
         TransferLog {
             direction: self.direction,
             path: &self.path,
             client: &self.client,
-            moved: self.bytes(),
-            duration: self.elapsed(),
+            moved,
+            duration,
+            path_facts: is_rated(moved, duration).then(|| self.packets.update()),
         }
     }
 

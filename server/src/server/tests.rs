@@ -57,6 +57,7 @@ impl TestServer {
             uploads: None,
             buffer_budget: 1 << 20,
             relay: None,
+            congestion: quiver_transport::CongestionControl::Auto,
             metrics: None,
             metrics_hosts: Vec::new(),
         };

@@ -13,6 +13,7 @@ use crate::client_connection::ClientConnection;
 use crate::command::context::Context;
 use crate::command::{self, exit};
 use crate::config::{FINAL_REPLY_TIMEOUT, RESPONSE_WRITE_TIMEOUT, SHUTDOWN_GRACE};
+use crate::packet_count::PacketCount;
 use crate::registry::Slot;
 use crate::server_state::ServerState;
 
@@ -59,7 +60,9 @@ impl Member {
         let Self { connection, slot, state } = self;
         let open_member = state.metrics.count_member();
         let client_connection = ClientConnection::new(connection.clone());
-        let context = Arc::new(Context::new(&slot, client_connection.key(), state.clone()));
+        let packets = PacketCount::start(connection.clone(), state.metrics.clone());
+        let context = Context::new(&slot, client_connection.key(), packets, state.clone());
+        let context = Arc::new(context);
         slot.attach(client_connection);
         let introductions = state.introductions.end_with(slot.connection());
         let priority =

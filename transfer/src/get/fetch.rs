@@ -270,16 +270,15 @@ impl IncomingFile {
         content: &VerifiedContent,
         throttle: &TransferThrottle,
     ) -> ReceivedFile {
-        let VerifiedContent { end: ContentEnd { size, blake3, slowed_by: remote }, timings, unset } =
-            content;
+        let VerifiedContent { end, timings, unset } = content;
         let elapsed = timings.elapsed();
         let slowed_by = throttle.bottleneck(elapsed).or_else(|| timings.bottleneck(elapsed));
-        let received = Received { blake3: *blake3, slowed_by }.encode();
+        let received = Received { blake3: end.blake3, slowed_by }.encode();
         if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
             self.stream.writer.delivered(ACKNOWLEDGE_TIMEOUT).await;
         }
-        let limited_by = TransferBottleneck::combine(slowed_by, *remote);
-        let (size, blake3, offset) = (*size, *blake3, self.head.offset);
+        let limited_by = TransferBottleneck::combine_at_receiver(slowed_by, end);
+        let (size, blake3, offset) = (end.size, end.blake3, self.head.offset);
         ReceivedFile { size, blake3, offset, limited_by, unset: *unset }
     }
 }

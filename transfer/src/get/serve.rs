@@ -135,7 +135,7 @@ impl SentFile {
         match read_confirmation(reader, &end, timeout).await {
             Ok(Received { slowed_by: remote, .. }) => {
                 let limited_by = TransferBottleneck::combine_at_sender(
-                    end.slowed_by,
+                    &end,
                     send_duration,
                     started.elapsed(),
                     remote,

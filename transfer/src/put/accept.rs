@@ -251,11 +251,11 @@ impl<S: Staging> VerifiedUpload<S> {
     ) -> Result<(), StoreError<S::Error>> {
         let Self { staging, content: ReceivedContent { bytes, end, mut timings } } = self;
         let commit_started = Instant::now();
-        let remote = end.slowed_by;
         let done = move |result: &Result<(), S::Error>| match result {
             Ok(()) => {
                 let slowed_by = record_flush(&mut timings, commit_started);
-                observer.succeeded(end.size, TransferBottleneck::combine(slowed_by, remote));
+                observer
+                    .succeeded(end.size, TransferBottleneck::combine_at_receiver(slowed_by, &end));
             }
             Err(error) => observer.failed(error),
         };

@@ -229,12 +229,8 @@ impl OutgoingFile {
         if blake3 != end.blake3 {
             return Err(PutError::Mismatch);
         }
-        let limited_by = TransferBottleneck::combine_at_sender(
-            end.slowed_by,
-            send_duration,
-            started.elapsed(),
-            remote,
-        );
+        let limited_by =
+            TransferBottleneck::combine_at_sender(&end, send_duration, started.elapsed(), remote);
         Ok(StoredReceipt {
             size: end.size,
             blake3,
@@ -335,7 +331,10 @@ async fn send_content(
     };
     let end = throttle.run(send(writer, source, from, block, on_sent)).await?;
     let duration = started.elapsed();
-    let end = ContentEnd { slowed_by: throttle.bottleneck(duration).or(end.slowed_by), ..end };
+    let end = match throttle.bottleneck(duration) {
+        Some(limit) => ContentEnd { slowed_by: Some(limit), network: None, ..end },
+        None => end,
+    };
     send_progress.mark_all_sent(end.size);
     writer.end(FrameKind::Eof, &end.encode()).await?;
     Ok(SentContent { end, duration })

@@ -60,6 +60,7 @@ async fn content_that_does_not_match_its_hash_is_neither_stored_nor_kept() {
                     size: size as u64,
                     blake3: ContentHash(*blake3::hash(b"other").as_bytes()),
                     slowed_by: None,
+                    network: None,
                 };
                 writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
                 loop {

@@ -1,4 +1,4 @@
-//! Congestion control that always lets CONNECTION_CLOSE pass.
+//! Congestion control that always lets CONNECTION_CLOSE pass, and counts acknowledged bytes.
 //!
 //! quinn-proto up to 0.11.19 never sends CONNECTION_CLOSE if the congestion window is full at that
 //! moment (quinn-rs/quinn issue 2785, fixed after that release), so the other side waits for its
@@ -15,12 +15,13 @@ use quinn::Connection;
 use quinn::congestion::{Controller, ControllerMetrics};
 use quinn_proto::RttEstimator;
 
-use super::Algorithm;
+use super::{AcknowledgedBytes, CongestionAlgorithm};
 
 /// The congestion controller of one connection.
 pub(super) struct CloseAwareController {
-    algorithm: Algorithm,
+    algorithm: CongestionAlgorithm,
     inner: Box<dyn Controller>,
+    acknowledged: Arc<AcknowledgedBytes>,
     is_closing: Arc<AtomicBool>,
     are_all_closing: Arc<AtomicBool>,
 }
@@ -36,9 +37,15 @@ pub(crate) fn remove_limit(connection: &Connection) {
 /// endpoint that is not ours.
 pub(super) fn inner_controller(
     connection: &Connection,
-) -> Option<(Algorithm, Box<dyn Controller>)> {
+) -> Option<(CongestionAlgorithm, Box<dyn Controller>)> {
     let CloseAwareController { algorithm, inner, .. } = *controller(connection)?;
     Some((algorithm, inner))
+}
+
+/// The counts of a connection's acknowledged bytes; `None` for a connection of an endpoint that is
+/// not ours.
+pub(crate) fn acknowledged_bytes(connection: &Connection) -> Option<Arc<AcknowledgedBytes>> {
+    Some(controller(connection)?.acknowledged)
 }
 
 /// A copy of the controller of a connection, which shares its flags.
@@ -48,11 +55,12 @@ fn controller(connection: &Connection) -> Option<Box<CloseAwareController>> {
 
 impl CloseAwareController {
     pub(super) fn new(
-        algorithm: Algorithm,
+        algorithm: CongestionAlgorithm,
         inner: Box<dyn Controller>,
+        acknowledged: Arc<AcknowledgedBytes>,
         are_all_closing: Arc<AtomicBool>,
     ) -> Self {
-        Self { algorithm, inner, is_closing: Arc::default(), are_all_closing }
+        Self { algorithm, inner, acknowledged, is_closing: Arc::default(), are_all_closing }
     }
 
     fn is_unlimited(&self) -> bool {
@@ -73,6 +81,7 @@ impl Controller for CloseAwareController {
         app_limited: bool,
         rtt: &RttEstimator,
     ) {
+        self.acknowledged.add(bytes, app_limited);
         self.inner.on_ack(now, sent, bytes, app_limited, rtt);
     }
 
@@ -113,6 +122,7 @@ impl Controller for CloseAwareController {
         Box::new(Self {
             algorithm: self.algorithm,
             inner: self.inner.clone_box(),
+            acknowledged: self.acknowledged.clone(),
             is_closing: self.is_closing.clone(),
             are_all_closing: self.are_all_closing.clone(),
         })

@@ -1,14 +1,16 @@
 //! How large the windows of the connections of a process may become: with memory of one budget, and
 //! smaller after a connection has lost too many packets at once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use crate::buffer_budget::{BufferBudget, BufferReservation};
 use crate::role::{LARGEST_WINDOW, SMALLEST_STREAM_WINDOW};
 
-/// Memory for the windows of all connections of a client, in bytes.
+/// Memory for the windows of all connections of a client's process, in bytes.
 const CLIENT_BUDGET: u64 = 256 * 1024 * 1024;
+
+static PROCESS_BUDGET: LazyLock<BufferBudget> = LazyLock::new(|| BufferBudget::new(CLIENT_BUDGET));
 
 /// The windows that connections of a process may have. Cheap to clone; clones share the budget.
 #[derive(Debug, Clone)]
@@ -55,10 +57,10 @@ impl WindowPolicy {
 }
 
 impl Default for WindowPolicy {
-    /// The policy of a client, with a budget of 256 MiB: for a connection that fills 1 Gbit/s at a
-    /// round trip of 200 ms in both directions.
+    /// The policy of a client. All connections of its process share a budget of 256 MiB: enough for
+    /// one that fills 1 Gbit/s at a round trip of 200 ms.
     fn default() -> Self {
-        Self::new(BufferBudget::new(CLIENT_BUDGET))
+        Self::new(PROCESS_BUDGET.clone())
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use quiver_client::settings::PathPolicy;
+use quiver_transport::CongestionControl;
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -19,6 +20,7 @@ pub(super) struct ConfigFile {
     pub(super) name: Option<String>,
     pub(super) announce: Option<bool>,
     pub(super) paths: Option<SavedPaths>,
+    pub(super) congestion: Option<SavedCongestion>,
     #[serde(default)]
     pub(super) servers: BTreeMap<String, SavedServer>,
 }
@@ -31,6 +33,25 @@ pub(super) enum SavedPaths {
     Any,
     RelayOnly,
     DirectOnly,
+}
+
+/// The congestion control, as the file has it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SavedCongestion {
+    Auto,
+    Model,
+    Cubic,
+}
+
+impl From<SavedCongestion> for CongestionControl {
+    fn from(saved: SavedCongestion) -> Self {
+        match saved {
+            SavedCongestion::Auto => Self::Auto,
+            SavedCongestion::Model => Self::Model,
+            SavedCongestion::Cubic => Self::Cubic,
+        }
+    }
 }
 
 impl From<SavedPaths> for PathPolicy {

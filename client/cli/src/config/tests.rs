@@ -105,6 +105,23 @@ fn other_clients_are_announced_unless_the_file_says_no() {
 }
 
 #[test]
+fn the_congestion_control_comes_from_the_flag_or_else_from_the_file() {
+    use quiver_transport::CongestionControl::{self, Auto, Cubic, Model};
+    let congestion = |text: &str, flag: Option<CongestionControl>| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        let flags = SettingsArgs { congestion: flag, ..SettingsArgs::default() };
+        let config = Config::new(flags, |_| None, Some(&file), None);
+        config.map(|config| config.client.congestion)
+    };
+    assert_eq!(congestion("", None).unwrap(), Auto);
+    assert_eq!(congestion("congestion = 'cubic'", None).unwrap(), Cubic);
+    assert_eq!(congestion("congestion = 'cubic'", Some(Model)).unwrap(), Model);
+    assert!(congestion("congestion = 'reno'", None).is_err());
+}
+
+#[test]
 fn a_flag_decides_about_paths_before_the_file() {
     use quiver_client::settings::PathPolicy;
     let paths = |text: &str, relay_only, direct_only| {

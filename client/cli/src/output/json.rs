@@ -1,5 +1,6 @@
 //! JSON objects, one per line, with the field names of the wire.
 
+pub mod connection;
 pub mod events;
 pub mod messages;
 pub mod peers;
@@ -11,8 +12,10 @@ use quiver_client::transfers::{DownloadedFile, PlanSummary, TransferSummary, Upl
 use quiver_client::tree::LeftOutEntry;
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::{ClientName, ContentHash, FilePath, Fingerprint, Timestamp};
+use quiver_transfer::TransferBottleneck;
 use serde::Serialize;
 
+use self::connection::ConnectionObject;
 pub use quiver_protocol::json_line as line;
 
 use super::SERVER;
@@ -34,6 +37,8 @@ pub struct DownloadedLine<'a> {
     seconds: f64,
     bytes_per_second: u64,
     limited_by: Option<String>,
+    network_limit: Option<&'static str>,
+    connection: Option<ConnectionObject>,
     already_there: bool,
 }
 
@@ -56,6 +61,8 @@ impl<'a> DownloadedLine<'a> {
             seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.received, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
+            network_limit: file.limited_by.and_then(TransferBottleneck::network_limit),
+            connection: file.path_facts.as_ref().map(ConnectionObject::new),
             already_there: file.already_there,
         }
     }
@@ -76,6 +83,8 @@ pub struct UploadedLine<'a> {
     seconds: f64,
     bytes_per_second: u64,
     limited_by: Option<String>,
+    network_limit: Option<&'static str>,
+    connection: Option<ConnectionObject>,
     already_there: bool,
 }
 
@@ -95,6 +104,8 @@ impl<'a> UploadedLine<'a> {
             seconds: seconds(file.took),
             bytes_per_second: human::per_second(file.sent, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
+            network_limit: file.limited_by.and_then(TransferBottleneck::network_limit),
+            connection: file.path_facts.as_ref().map(ConnectionObject::new),
             already_there: file.already_there,
         }
     }
@@ -335,6 +346,8 @@ mod tests {
             seconds: 0.5,
             bytes_per_second: 2,
             limited_by: None,
+            network_limit: None,
+            connection: None,
             already_there: false,
         };
         let text = line(&file);

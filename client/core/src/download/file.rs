@@ -108,6 +108,7 @@ impl DownloadContext {
             received,
             took,
             limited_by,
+            path_facts: Some(self.shared.path_facts()),
             already_there: false,
         };
         self.shared.reporter.report(TransferEvent::Downloaded(Arc::new(file))).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quiver_protocol::{ClientName, ContentHash, ContentPrefix, FilePath, Timestamp};
 use quiver_transfer::TransferBottleneck;
+use quiver_transport::PathFacts;
 
 use super::{PlanSummary, PlannedFile, TransferId};
 use crate::address::ServerAddress;
@@ -167,6 +168,8 @@ pub struct DownloadedFile {
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
+    /// The path at the end of the transfer; `None` if nothing was transferred.
+    pub path_facts: Option<PathFacts>,
     /// Whether the same content was there before this run, so that nothing was transferred.
     pub already_there: bool,
 }
@@ -190,6 +193,8 @@ pub struct UploadedFile {
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
+    /// The path at the end of the transfer; `None` if nothing was transferred.
+    pub path_facts: Option<PathFacts>,
     /// Whether the same content was there before this run, so that nothing was transferred.
     pub already_there: bool,
 }
@@ -207,6 +212,7 @@ impl DownloadedFile {
             received: 0,
             took: Duration::ZERO,
             limited_by: None,
+            path_facts: None,
             already_there: true,
         }
     }
@@ -225,6 +231,7 @@ impl UploadedFile {
             resumed_at: size,
             took: Duration::ZERO,
             limited_by: None,
+            path_facts: None,
             already_there: true,
         }
     }

@@ -114,6 +114,7 @@ impl UploadContext {
             resumed_at,
             took,
             limited_by,
+            path_facts: Some(self.shared.path_facts()),
             already_there: false,
         };
         self.shared.reporter.report(TransferEvent::Uploaded(Arc::new(file))).await;

@@ -16,7 +16,8 @@ use quiver_protocol::reply::{FileHeader, ServerLimits, Welcome};
 use quiver_protocol::{ClientName, FilePath, FrameKind, PlainEnd, Reply, Request, Timestamp};
 use quiver_transport::identity::Validity;
 use quiver_transport::{
-    CommandStream, Connection, Endpoint, EndpointSettings, Identity, Protocol, Role,
+    CommandStream, CongestionControl, Connection, Endpoint, EndpointSettings, Identity, Protocol,
+    Role,
 };
 use tokio::task::JoinSet;
 
@@ -82,6 +83,7 @@ impl ScriptedServer {
             timeout: TIMEOUT,
             paths: PathPolicy::default(),
             one_shot: false,
+            congestion: CongestionControl::Auto,
         }
     }
 

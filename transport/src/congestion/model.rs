@@ -1,0 +1,277 @@
+//! A model of the path, and from it how much may be in flight. No clock, no QUIC: time and events
+//! are arguments.
+//!
+//! The model is a delivery rate and a lowest round-trip time; their product is what fills the path
+//! without a queue. It follows BBR (Cardwell et al. 2017, draft-ietf-ccwg-bbr), with these
+//! differences, each of which the simulations in `tests` or `scripts/bench --paths` show:
+//! - Loss alone never lowers the rate. It is compared with the loss of rounds without a queue, and
+//!   ends or shrinks probes for a higher rate.
+//! - The start-up ends with the first quarter of a round trip in which every packet was delayed
+//!   (after RFC 9406), instead of three rounds later.
+//! - A rate that falls, with a queue, is adopted after two rounds; a rate that rises restarts the
+//!   start-up.
+//! - While more is in flight than fills the path, less is sent than the path delivers.
+//! - The rate is paced through the window, see `pace`.
+
+mod bursts;
+mod delay;
+mod delivery_rate;
+mod filter;
+mod pace;
+mod path;
+mod phase;
+
+use std::time::{Duration, Instant};
+
+use self::bursts::Bursts;
+use self::delay::DelayDetector;
+use self::delivery_rate::DeliveryRate;
+use self::pace::Pace;
+use self::path::Path;
+use self::phase::{Phase, Probing};
+
+/// In the start-up the window is at most this many bandwidth-delay products as measured, so it at
+/// most doubles what is delivered in a round trip.
+const STARTUP_CAP: f64 = 2.0;
+
+/// Below this window, in bytes, the start-up triples instead. A path on which that is too much is slow
+/// enough for the delay to show within the first round trips.
+const FAST_START: f64 = 1_000_000.0;
+const FAST_STARTUP_CAP: f64 = 3.0;
+
+/// The window is never below this many packets, so that lost ones are noticed by the
+/// acknowledgements of others (RFC 9002, 6.1.1, needs three).
+const LEAST_PACKETS: f64 = 4.0;
+
+/// Part of the bandwidth-delay product that is in flight while the round-trip time is measured
+/// (draft-ietf-ccwg-bbr, ProbeRTTCwndGain).
+const PROBE_ROUND_TRIP_WINDOW: f64 = 0.5;
+
+/// More than this part of what fills the path is in flight: there is a queue.
+const QUEUEING: f64 = 1.05;
+
+/// By how much the rate is lowered for a queue as long as the path: a quarter less for half of one. Two
+/// connections that each measure the rate a little too high would fill any queue without it.
+const RELIEF: f64 = 0.5;
+const LARGEST_RELIEF: f64 = 0.25;
+
+/// The pace is made up for a quarter of a round trip, and for at least 10 ms: so long do some links
+/// hold acknowledgements back.
+const BURST_PART: u32 = 4;
+const LEAST_BURST: Duration = Duration::from_millis(10);
+const LEAST_BURST_PACKETS: f64 = 10.0;
+
+/// The send times of packets are told apart to this part of the lowest round-trip time.
+const SEND_RESOLUTION: u32 = 128;
+
+/// After this time without packets the path may be another: routes and competitors change.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The model of one connection's path and the window that follows from it. Bytes are floating-point
+/// numbers: all of them are estimates.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    /// Bytes of a full packet.
+    packet: f64,
+    initial_window: f64,
+    window: f64,
+    in_flight: f64,
+    /// Bytes acknowledged in the present batch.
+    batch: f64,
+    is_app_limited: bool,
+    last_sent: Instant,
+    deliveries: DeliveryRate,
+    path: Path,
+    bursts: Bursts,
+    delay: DelayDetector,
+    pace: Pace,
+    phase: Phase,
+    probing: Probing,
+}
+
+impl Model {
+    /// A model of an unknown path. `packet` is the size of a full packet in bytes, `random` any number.
+    pub(super) fn new(now: Instant, packet: u16, initial_window: u64, random: u64) -> Self {
+        let initial_window = estimate(initial_window);
+        Self {
+            packet: packet.into(),
+            initial_window,
+            window: initial_window,
+            in_flight: 0.0,
+            batch: 0.0,
+            is_app_limited: true,
+            last_sent: now,
+            deliveries: DeliveryRate::new(now),
+            path: Path::new(now),
+            bursts: Bursts::new(now),
+            delay: DelayDetector::new(now),
+            pace: Pace::new(now),
+            phase: Phase::START,
+            probing: Probing::new(random),
+        }
+    }
+
+    /// Bytes that may be in flight.
+    pub(super) fn window(&self) -> u64 {
+        // What the application has sent so far says little about what it may send next.
+        let least = if self.is_app_limited { self.initial_window } else { self.least_window() };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 0")]
+        let window = self.window.max(least) as u64;
+        window
+    }
+
+    /// The highest recent delivery rate in bytes per second; `None` before the first measurement.
+    pub(super) fn delivery_rate(&self) -> Option<u64> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 0")]
+        let rate = self.path.rate() as u64;
+        (rate > 0).then_some(rate)
+    }
+
+    /// The lowest round-trip time; `None` before the first measurement.
+    pub(super) fn lowest_round_trip(&self) -> Option<Duration> {
+        self.path.lowest_round_trip()
+    }
+
+    /// The name of the phase.
+    pub(super) fn phase_name(&self) -> &'static str {
+        self.phase.name()
+    }
+
+    /// The path carries packets of this size from now on.
+    pub(super) fn set_packet(&mut self, packet: u16) {
+        self.packet = packet.into();
+    }
+
+    /// Packets were sent.
+    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64) {
+        let is_idle = self.in_flight < 1.0;
+        if is_idle && now.saturating_duration_since(self.last_sent) > IDLE {
+            self.restart();
+        }
+        let resolution = self.path.lowest_round_trip().unwrap_or_default() / SEND_RESOLUTION;
+        self.deliveries.on_sent(now, is_idle, resolution);
+        self.in_flight += estimate(bytes);
+        self.pace.spend(estimate(bytes));
+        self.last_sent = now;
+    }
+
+    /// One packet, which was sent at `sent`, was acknowledged.
+    pub(super) fn on_acked(&mut self, now: Instant, sent: Instant, bytes: u64) {
+        self.deliveries.on_acked(now, sent, bytes);
+        self.batch += estimate(bytes);
+    }
+
+    /// All acknowledgements of a batch were given to [`on_acked`](Self::on_acked). `is_app_limited`:
+    /// the application had too little to send before.
+    pub(super) fn on_acks_end(&mut self, now: Instant, in_flight: u64, is_app_limited: bool) {
+        let acked = std::mem::take(&mut self.batch);
+        self.in_flight = estimate(in_flight);
+        self.is_app_limited = is_app_limited;
+        if is_app_limited {
+            self.deliveries.mark_app_limited(in_flight);
+        }
+        let Some(sample) = self.deliveries.end_batch(now, self.path.lowest_round_trip()) else {
+            return;
+        };
+        let ended = self.path.add(now, &sample, self.deliveries.delivered());
+        let lowest = self.path.lowest_round_trip().unwrap_or(sample.round_trip);
+        let is_delayed = self.delay.add(now, sample.round_trip, lowest);
+        match &mut self.phase {
+            // The rate is not known yet, so everything would look like a burst.
+            Phase::Startup { .. } => {}
+            Phase::ProbeRoundTrip { lowest, .. } => *lowest = (*lowest).min(sample.round_trip),
+            _ => {
+                let (rate, round) = (self.path.rate(), self.path.full_rounds());
+                self.bursts.add(now, rate, acked, round, self.window);
+            }
+        }
+        self.advance(now, ended.as_ref(), is_app_limited, is_delayed);
+        self.update_window(now, acked);
+    }
+
+    /// Packets were lost. `is_persistent`: everything was lost for several round trips (RFC 9002, 7.6).
+    pub(super) fn on_lost(&mut self, bytes: u64, is_persistent: bool) {
+        self.path.add_loss(bytes);
+        self.in_flight = (self.in_flight - estimate(bytes)).max(0.0);
+        if is_persistent {
+            self.path.set_rate(0.0);
+            self.phase = Phase::START;
+            self.window = self.least_window();
+            self.is_app_limited = false;
+            return;
+        }
+        self.advance_after_loss();
+        // What replaces the lost packets is paced as well.
+        self.window = (self.window - estimate(bytes)).max(self.in_flight).max(self.least_window());
+    }
+
+    /// A router has marked packets because its queue is long.
+    pub(super) fn on_marked(&mut self, now: Instant) {
+        self.advance_after_mark(now);
+    }
+
+    fn least_window(&self) -> f64 {
+        LEAST_PACKETS * self.packet
+    }
+
+    /// Bytes in flight that fill the path, with its bursts of acknowledgements.
+    fn full(&self) -> f64 {
+        self.path.bandwidth_delay_product() + self.bursts.largest()
+    }
+
+    fn is_queueing(&self) -> bool {
+        self.in_flight > QUEUEING * self.full()
+    }
+
+    fn restart(&mut self) {
+        self.window = (self.path.bandwidth_delay_product() / 2.0).max(self.initial_window);
+        self.phase = Phase::START;
+    }
+
+    fn update_window(&mut self, now: Instant, acked: f64) {
+        let product = self.path.bandwidth_delay_product();
+        let gain = match self.phase {
+            Phase::Startup { .. } => return self.grow(now, acked),
+            Phase::Drain => return self.set_unpaced_window(now, product),
+            Phase::ProbeRoundTrip { .. } => {
+                return self.set_unpaced_window(now, PROBE_ROUND_TRIP_WINDOW * product);
+            }
+            Phase::Up { .. } => self.probing.gain(),
+            Phase::Down { gain, .. } => gain,
+            Phase::Cruise { .. } => {
+                let queue = self.in_flight / self.full().max(self.least_window()) - QUEUEING;
+                1.0 - (RELIEF * queue).clamp(0.0, LARGEST_RELIEF)
+            }
+        };
+        let lowest = self.path.lowest_round_trip().unwrap_or_default();
+        let burst = (lowest / BURST_PART).max(LEAST_BURST);
+        let least_burst = LEAST_BURST_PACKETS * self.packet;
+        self.pace.refill(now, gain * self.path.rate(), burst, least_burst);
+        // Two products, as in BBR: enough to keep a share beside others that fill the queue.
+        let earned = (self.in_flight + self.pace.credit()).min(product + self.full());
+        // With less in flight there are too few acknowledgements to pace by.
+        self.window = earned.max(gain.min(1.0) * self.full());
+    }
+
+    fn grow(&mut self, now: Instant, acked: f64) {
+        self.pace.clear(now);
+        if self.is_app_limited {
+            return;
+        }
+        let (growth, cap) =
+            if self.window < FAST_START { (2.0, FAST_STARTUP_CAP) } else { (1.0, STARTUP_CAP) };
+        let cap = (cap * self.path.bandwidth_delay_product()).max(self.initial_window);
+        self.window = (self.window + growth * acked).min(cap.max(self.window));
+    }
+
+    fn set_unpaced_window(&mut self, now: Instant, window: f64) {
+        self.pace.clear(now);
+        self.window = window;
+    }
+}
+
+/// A number of bytes, as an estimate.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 9 PB")]
+fn estimate(bytes: u64) -> f64 {
+    bytes as f64
+}

@@ -1,0 +1,184 @@
+//! What was measured of the path: delivery rate, lowest round-trip time, loss; round by round.
+
+use std::time::{Duration, Instant};
+
+use super::delivery_rate::Sample;
+use super::estimate;
+use super::filter::RoundMax;
+
+/// Rounds in which the highest delivery rate counts: a cycle of probing, of 4 to 6 rounds, so that
+/// there is a probe in it. More would keep rates that others have taken over since.
+const RATE_ROUNDS: u64 = 6;
+
+/// How long the lowest round-trip time counts. Routes change seldom, and to measure again costs part
+/// of the throughput (draft-ietf-ccwg-bbr, MinRTTFilterLen, is 10 s too).
+const ROUND_TRIP_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Weight of a new round in the loss of the path itself.
+const LOSS_WEIGHT: f64 = 0.25;
+
+/// A round with a lowest round-trip time above this multiple of the lowest one, and `QUEUE_FLOOR`
+/// above it, had a queue from its start to its end.
+const QUEUED: f64 = 1.2;
+
+/// Differences below this are noise of the two systems' timers.
+const QUEUE_FLOOR: Duration = Duration::from_millis(2);
+
+/// A path as measured.
+#[derive(Debug, Clone)]
+pub(super) struct Path {
+    rates: RoundMax,
+    /// Counts the rounds that were not limited by the application.
+    full_rounds: u64,
+    lowest: Option<Duration>,
+    /// When a round-trip time close to the lowest was last measured.
+    lowest_at: Instant,
+    round: Round,
+    /// The share of packets that are lost without a queue.
+    path_loss: f64,
+}
+
+/// One round: from when a packet was sent until the acknowledgement of one sent after that.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Round {
+    /// The round ends with the acknowledgement of a packet that was sent after this many delivered bytes.
+    end: u64,
+    delivered_at_start: u64,
+    delivered: u64,
+    lost: u64,
+    pub(super) lowest_round_trip: Option<Duration>,
+    pub(super) highest_rate: f64,
+    pub(super) is_app_limited: bool,
+}
+
+impl Round {
+    /// The share of bytes that were lost.
+    pub(super) fn loss(&self) -> f64 {
+        let sent = self.lost + self.delivered;
+        if sent == 0 { 0.0 } else { estimate(self.lost) / estimate(sent) }
+    }
+}
+
+impl Path {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            rates: RoundMax::new(RATE_ROUNDS),
+            full_rounds: 0,
+            lowest: None,
+            lowest_at: now,
+            round: Round::default(),
+            path_loss: 0.0,
+        }
+    }
+
+    /// Adds a sample; `delivered` are all delivered bytes so far. Returns the round that it ended.
+    pub(super) fn add(&mut self, now: Instant, sample: &Sample, delivered: u64) -> Option<Round> {
+        let ended = (sample.delivered_at_send >= self.round.end).then(|| {
+            let mut ended = self.round;
+            ended.delivered = delivered.saturating_sub(ended.delivered_at_start);
+            self.end_round(&ended);
+            self.round =
+                Round { end: delivered, delivered_at_start: delivered, ..Round::default() };
+            ended
+        });
+        self.add_round_trip(now, sample.round_trip);
+        let round = &mut self.round;
+        round.is_app_limited |= sample.is_app_limited;
+        round.lowest_round_trip =
+            Some(round.lowest_round_trip.map_or(sample.round_trip, |t| t.min(sample.round_trip)));
+        if let Some(rate) = sample.rate {
+            round.highest_rate = round.highest_rate.max(rate);
+            if !sample.is_app_limited || rate > self.rates.get() {
+                self.rates.insert(self.full_rounds, rate);
+            }
+        }
+        ended
+    }
+
+    /// Adds lost bytes to the round.
+    pub(super) fn add_loss(&mut self, bytes: u64) {
+        self.round.lost += bytes;
+    }
+
+    fn end_round(&mut self, ended: &Round) {
+        if ended.is_app_limited {
+            return;
+        }
+        self.full_rounds += 1;
+    }
+
+    /// Takes the loss of a round for that of the path itself.
+    pub(super) fn learn_loss(&mut self, round: &Round) {
+        self.path_loss += LOSS_WEIGHT * (round.loss() - self.path_loss);
+    }
+
+    fn add_round_trip(&mut self, now: Instant, round_trip: Duration) {
+        let Some(lowest) = self.lowest else {
+            (self.lowest, self.lowest_at) = (Some(round_trip), now);
+            return;
+        };
+        // A sixteenth above the lowest is close enough to need no new measurement.
+        if round_trip <= lowest + lowest / 16 {
+            self.lowest_at = now;
+            self.lowest = Some(lowest.min(round_trip));
+        }
+    }
+
+    /// Whether the lowest round-trip time was measured too long ago.
+    pub(super) fn is_round_trip_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.lowest_at) > ROUND_TRIP_LIFETIME
+    }
+
+    /// Rounds that were not limited by the application.
+    pub(super) fn full_rounds(&self) -> u64 {
+        self.full_rounds
+    }
+
+    /// Replaces the lowest round-trip time by one that was measured while little was in flight.
+    pub(super) fn set_lowest_round_trip(&mut self, now: Instant, lowest: Duration) {
+        (self.lowest, self.lowest_at) = (Some(lowest), now);
+    }
+
+    /// The lowest round-trip time; `None` before the first.
+    pub(super) fn lowest_round_trip(&self) -> Option<Duration> {
+        self.lowest
+    }
+
+    /// The highest delivery rate of the last rounds in bytes per second, 0 before the first.
+    pub(super) fn rate(&self) -> f64 {
+        self.rates.get()
+    }
+
+    /// Forgets all rates but this one.
+    pub(super) fn set_rate(&mut self, rate: f64) {
+        self.rates.reset(self.full_rounds, rate);
+    }
+
+    /// Bytes in flight that use the whole rate without a queue; 0 before the first measurement.
+    pub(super) fn bandwidth_delay_product(&self) -> f64 {
+        self.lowest.map_or(0.0, |lowest| self.rate() * lowest.as_secs_f64())
+    }
+
+    /// Bytes that were lost in the present round.
+    pub(super) fn lost_in_round(&self) -> f64 {
+        estimate(self.round.lost)
+    }
+
+    /// The present round.
+    pub(super) fn round(&self) -> &Round {
+        &self.round
+    }
+
+    /// The share of bytes that were lost in rounds without a queue.
+    pub(super) fn path_loss(&self) -> f64 {
+        self.path_loss
+    }
+
+    /// Whether a queue stood from the start of the round to its end.
+    pub(super) fn is_queued(&self, round: &Round) -> bool {
+        let (Some(lowest), Some(in_round)) = (self.lowest, round.lowest_round_trip) else {
+            return false;
+        };
+        in_round > lowest.mul_f64(QUEUED) + QUEUE_FLOOR
+    }
+}

@@ -1,0 +1,305 @@
+//! The phases of the model, and when each ends.
+
+use std::time::{Duration, Instant};
+
+use super::Model;
+use super::path::Round;
+
+/// The start-up has filled the path if the delivery rate has grown by less than this factor for
+/// `FLAT_ROUNDS` rounds (draft-ietf-ccwg-bbr, 5.3.1.2, with the same two values).
+const GROWTH: f64 = 1.25;
+const FLAT_ROUNDS: u32 = 3;
+
+/// A round without growth that loses more than this share of its bytes ends the start-up at once:
+/// no path that is worth using loses a tenth by itself, so a short queue has overflowed.
+const FLAT_LOSS: f64 = 0.1;
+
+/// The start-up also ends within a round that has lost this part of the bandwidth-delay product.
+const STARTUP_LOSS: f64 = 0.2;
+
+/// The smallest bandwidth-delay product, in packets, that `STARTUP_LOSS` refers to: few lost packets
+/// of a small window mean nothing.
+const STARTUP_LOSS_PACKETS: f64 = 32.0;
+
+/// Gain with which the path is probed for a higher rate, and with which the queue of that is drained
+/// afterwards (draft-ietf-ccwg-bbr has 1.25 too, and 0.75 in its first versions). A quarter more finds
+/// a doubled rate in a few cycles, and queues at most a quarter of a bandwidth-delay product.
+const UP: f64 = 1.25;
+pub(super) const DOWN: f64 = 0.75;
+
+/// Gain after the rate has fallen: the queue is about as long as the old rate exceeded the new one.
+const FALLEN_DOWN: f64 = 0.5;
+
+/// For how many round trips a queue is drained at most. It may be the queue of others.
+const DOWN_ROUNDS: u32 = 2;
+const FALLEN_DOWN_ROUNDS: u32 = 4;
+
+/// A probe that lost packets is repeated with half the gain, down to this one. In a short queue each
+/// probe at full gain would take packets from everyone who shares it.
+const LEAST_UP: f64 = 0.03;
+
+/// Each probe without loss regains this part of the full gain.
+const UP_RECOVERY: f64 = (UP - 1.0) / 8.0;
+
+/// A probe has overflowed a queue if a round loses this share more than the path itself.
+const LOSS_MARGIN: f64 = 0.005;
+
+/// The loss of the path is random: only rounds above this multiple of it are judged.
+const LOSS_NOISE: f64 = 1.5;
+
+/// If a probe raises the rate by this factor, the path has become faster, and start-up follows. A
+/// probe that shares a full path gains less.
+const FASTER: f64 = 1.15;
+
+/// The rate has fallen if two rounds with a queue deliver less than this part of it.
+const FALLEN: f64 = 0.9;
+const FALLEN_AFTER: usize = 2;
+
+/// Rounds after a fall in which further falls are taken as the competition of others, for whom no
+/// queue is drained: they would only use what becomes free.
+const COMPETITION_ROUNDS: u32 = 12;
+
+/// Rounds between two probes: at least the first number, and up to so many more by chance, so that
+/// connections do not probe in step. After at most four rounds a faster path is noticed.
+const CRUISE_ROUNDS: u32 = 2;
+const RANDOM_CRUISE_ROUNDS: u64 = 3;
+
+/// The lowest round-trip time is measured for at least this long (draft-ietf-ccwg-bbr, 5.3.4.3).
+const PROBE_ROUND_TRIP: Duration = Duration::from_millis(200);
+
+/// What the window is for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Phase {
+    /// Grows until the path is full. `best` is the highest rate of its rounds, `flat` the number of
+    /// rounds without growth.
+    Startup { best: f64, flat: u32 },
+    /// Waits until the queue of the start-up is gone.
+    Drain,
+    /// Sends faster than the path delivers, to learn whether it can deliver more than `rate`.
+    Up { since: Instant, rate: f64 },
+    /// Sends slower than the path delivers, until the queue of the probe is gone.
+    Down { since: Instant, gain: f64, rate: Option<f64> },
+    /// Sends as fast as the path delivers, for some rounds. `rate` is that before the last probe.
+    Cruise { rounds: u32, rate: Option<f64> },
+    /// Sends little, so that the round-trip time of an empty queue can be measured.
+    ProbeRoundTrip { until: Instant, lowest: Duration },
+}
+
+/// What is remembered from one probe to the next.
+#[derive(Debug, Clone)]
+pub(super) struct Probing {
+    /// The gain of the next probe, above 1.
+    excess: f64,
+    /// Whether packets were lost since the last probe started that the path itself does not lose.
+    has_overflowed: bool,
+    /// The rates of the last rounds that were below the path's rate, with a queue.
+    fallen: Vec<f64>,
+    competition_rounds: u32,
+    random: u64,
+}
+
+impl Probing {
+    /// `random` is any number.
+    pub(super) fn new(random: u64) -> Self {
+        Self {
+            excess: UP - 1.0,
+            has_overflowed: false,
+            fallen: Vec::with_capacity(FALLEN_AFTER),
+            competition_rounds: 0,
+            // Xorshift has no zero state.
+            random: random | 1,
+        }
+    }
+
+    /// The gain of a probe.
+    pub(super) fn gain(&self) -> f64 {
+        1.0 + self.excess
+    }
+
+    fn next_random(&mut self) -> u64 {
+        // Xorshift (Marsaglia 2003): enough to take connections out of step.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+impl Phase {
+    pub(super) const START: Self = Self::Startup { best: 0.0, flat: 0 };
+
+    /// The name for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Startup { .. } => "start-up",
+            Self::Drain => "drain",
+            Self::Up { .. } => "probe up",
+            Self::Down { .. } => "probe down",
+            Self::Cruise { .. } => "cruise",
+            Self::ProbeRoundTrip { .. } => "probe round trip",
+        }
+    }
+}
+
+impl Model {
+    /// Changes the phase after a batch of acknowledgements. `ended` is the round that it ended.
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        ended: Option<&Round>,
+        is_app_limited: bool,
+        is_delayed: bool,
+    ) {
+        if let Some(round) = ended.filter(|round| !round.is_app_limited) {
+            self.on_full_round(now, round);
+        }
+        let lowest = self.path.lowest_round_trip().unwrap_or_default();
+        match self.phase {
+            Phase::Startup { .. } => {
+                if is_delayed && !is_app_limited && !self.path.round().is_app_limited {
+                    self.phase = Phase::Drain;
+                }
+            }
+            Phase::Drain => {
+                if self.in_flight <= self.full() {
+                    self.cruise(None);
+                }
+            }
+            Phase::Up { since, rate } => {
+                if now >= since + lowest {
+                    self.phase = Phase::Down { since: now, gain: DOWN, rate: Some(rate) };
+                }
+            }
+            Phase::Down { since, gain, rate } => {
+                let rounds = if gain < DOWN { FALLEN_DOWN_ROUNDS } else { DOWN_ROUNDS };
+                if self.in_flight <= self.full() || now >= since + rounds * lowest {
+                    self.cruise(rate);
+                }
+            }
+            Phase::Cruise { .. } => {
+                if !is_app_limited && self.path.is_round_trip_old(now) {
+                    let until = now + lowest.max(PROBE_ROUND_TRIP);
+                    self.phase = Phase::ProbeRoundTrip { until, lowest: Duration::MAX };
+                }
+            }
+            Phase::ProbeRoundTrip { until, lowest } => {
+                if now >= until {
+                    self.path.set_lowest_round_trip(now, lowest);
+                    self.cruise(None);
+                }
+            }
+        }
+    }
+
+    /// Changes the phase because packets were lost.
+    pub(super) fn advance_after_loss(&mut self) {
+        if let Phase::Startup { .. } = self.phase {
+            let product = self.path.bandwidth_delay_product();
+            let least = STARTUP_LOSS_PACKETS * self.packet;
+            if product > 0.0 && self.path.lost_in_round() > STARTUP_LOSS * product.max(least) {
+                self.phase = Phase::Drain;
+            }
+        }
+    }
+
+    /// Changes the phase because a router has marked packets (ECN, RFC 9000, 13.4): its queue is long.
+    pub(super) fn advance_after_mark(&mut self, now: Instant) {
+        self.probing.has_overflowed = true;
+        match self.phase {
+            Phase::Startup { .. } => self.phase = Phase::Drain,
+            Phase::Up { .. } | Phase::Cruise { .. } => {
+                self.phase = Phase::Down { since: now, gain: DOWN, rate: None };
+            }
+            Phase::Drain | Phase::Down { .. } | Phase::ProbeRoundTrip { .. } => {}
+        }
+    }
+
+    fn cruise(&mut self, rate: Option<f64>) {
+        let random = self.probing.next_random() % RANDOM_CRUISE_ROUNDS;
+        let rounds = CRUISE_ROUNDS + u32::try_from(random).unwrap_or_default();
+        self.phase = Phase::Cruise { rounds, rate };
+    }
+
+    /// Judges a round that the application did not limit.
+    fn on_full_round(&mut self, now: Instant, round: &Round) {
+        if let Phase::Startup { best, flat } = &mut self.phase {
+            if round.highest_rate >= *best * GROWTH {
+                (*best, *flat) = (round.highest_rate, 0);
+            } else {
+                *flat += 1;
+                if *flat >= FLAT_ROUNDS || round.loss() > FLAT_LOSS {
+                    self.phase = Phase::Drain;
+                }
+            }
+            return;
+        }
+        self.judge_loss(round);
+        if self.has_become_faster(round) {
+            self.probing.fallen.clear();
+            self.phase = Phase::Startup { best: self.path.rate(), flat: 1 };
+            self.window = self.path.bandwidth_delay_product().max(self.in_flight);
+        } else if !self.has_fallen(now, round) {
+            self.count_cruise_round(now);
+        }
+    }
+
+    /// Takes the loss of a steady round for that of the path, and notes that of other rounds.
+    fn judge_loss(&mut self, round: &Round) {
+        let is_steady = matches!(self.phase, Phase::Cruise { rounds: 1, .. })
+            && !self.is_queueing()
+            && !self.path.is_queued(round);
+        if is_steady {
+            self.path.learn_loss(round);
+        } else if round.loss() > self.path.path_loss() * LOSS_NOISE + LOSS_MARGIN {
+            self.probing.has_overflowed = true;
+        }
+    }
+
+    fn has_become_faster(&self, round: &Round) -> bool {
+        let (Phase::Cruise { rate: Some(rate), .. } | Phase::Down { rate: Some(rate), .. }) =
+            self.phase
+        else {
+            return false;
+        };
+        self.path.rate() > rate * FASTER && !self.path.is_queued(round)
+    }
+
+    /// Adopts a lower rate. Whether it did.
+    fn has_fallen(&mut self, now: Instant, round: &Round) -> bool {
+        let probing = &mut self.probing;
+        probing.competition_rounds = probing.competition_rounds.saturating_sub(1);
+        if !self.path.is_queued(round) || round.highest_rate >= FALLEN * self.path.rate() {
+            probing.fallen.clear();
+            return false;
+        }
+        probing.fallen.push(round.highest_rate);
+        if probing.fallen.len() < FALLEN_AFTER {
+            return false;
+        }
+        let rate = probing.fallen.drain(..).fold(0.0, f64::max);
+        self.path.set_rate(rate);
+        if probing.competition_rounds == 0 {
+            probing.competition_rounds = COMPETITION_ROUNDS;
+            self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, rate: None };
+        }
+        true
+    }
+
+    fn count_cruise_round(&mut self, now: Instant) {
+        let Phase::Cruise { rounds, .. } = &mut self.phase else {
+            return;
+        };
+        *rounds = rounds.saturating_sub(1);
+        if *rounds > 0 {
+            return;
+        }
+        let probing = &mut self.probing;
+        let excess = if std::mem::take(&mut probing.has_overflowed) {
+            probing.excess / 2.0
+        } else {
+            probing.excess + UP_RECOVERY
+        };
+        probing.excess = excess.clamp(LEAST_UP, UP - 1.0);
+        self.phase = Phase::Up { since: now, rate: self.path.rate() };
+    }
+}
