@@ -63,7 +63,7 @@ pub struct FrameWriter {
     /// Bytes that QUIC accepts next.
     outgoing: Bytes,
     /// Set once the stream carries content.
-    content: Option<ContentStream>,
+    content: Option<Box<ContentStream>>,
     priority: StreamPriority,
     /// How long a write of control traffic may take.
     write_timeout: Option<Duration>,
@@ -234,7 +234,7 @@ impl FrameWriter {
     pub fn start_content(&mut self) {
         // Fails only if the stream has ended, and then the priority does not matter.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
-        self.content = Some(self.priority.add_content_stream());
+        self.content = Some(Box::new(self.priority.add_content_stream()));
     }
 
     /// Starts to measure what holds back the data that this side of the connection sends; `None` on a

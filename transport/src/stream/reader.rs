@@ -20,7 +20,7 @@ pub struct FrameReader {
     buffered: Bytes,
     priority: StreamPriority,
     /// Set once content was read.
-    content: Option<ContentReader>,
+    content: Option<Box<ContentReader>>,
 }
 
 impl FrameReader {
@@ -180,7 +180,7 @@ impl FrameReader {
 
     fn start_content(&mut self) {
         if self.content.is_none() {
-            self.content = self.priority.add_content_reader();
+            self.content = self.priority.add_content_reader().map(Box::new);
         }
     }
 }
