@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{read, write};
 
-use super::namespace::Namespace;
-use super::unsafe_calls::create_tun;
+use crate::namespace::{Namespace, create_tun};
 
 /// Packets that are delayed in one direction, at most; more are dropped, as a full router does.
 const QUEUE_LIMIT: usize = 16_384;

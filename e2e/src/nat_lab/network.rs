@@ -17,9 +17,9 @@ use super::addresses::{
 };
 use super::delay::DelayedConnection;
 use super::host::Host;
-use super::namespace::Namespace;
 use super::rules;
 use super::topology::{ClientNetwork, Gateway, Side, Topology};
+use crate::namespace::Namespace;
 
 /// The network of one client, or of both if they share it.
 #[derive(Debug)]
