@@ -33,7 +33,6 @@ use crate::reporter::Reporter;
 use crate::settings::ClientSettings;
 use dial::{DialFailure, DialLimits};
 pub(crate) use events::ServerEvents;
-use sign_in::GuestConnection;
 pub(crate) use trust::PinnedServer;
 
 /// How long dialling takes before the user is told.
@@ -156,7 +155,7 @@ impl Connector {
             self.report_detail(ConnectionDetail::Trusted { fingerprint, source }).await;
             self.pin = Some(pin);
         }
-        let guest = GuestConnection::new(self.dial().await?);
+        let guest = self.guest(self.dial().await?);
         self.reporter.set_connection(ConnectionState::SigningIn);
         self.sign_in(guest, true).await
     }
@@ -168,7 +167,7 @@ impl Connector {
     pub(crate) async fn reconnect(&mut self) -> Result<Session, ClientError> {
         self.is_first = false;
         self.restart_deadline();
-        let guest = GuestConnection::new(self.dial().await?);
+        let guest = self.guest(self.dial().await?);
         self.sign_in(guest, false).await
     }
 
