@@ -72,3 +72,6 @@ pub use windows::WindowPolicy;
 
 /// The connection type, so that dependents need not depend on quinn for it.
 pub use quinn::Connection;
+
+/// The counts of frames in a connection's statistics, for the same reason.
+pub use quinn::FrameStats;

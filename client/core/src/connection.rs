@@ -8,11 +8,13 @@ mod events;
 mod sign_in;
 mod trust;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use parking_lot::Mutex;
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{ClientName, Fingerprint, Secret};
 use quiver_transport::{Channel, Connection, Endpoint, Identity, IdentityError, PathFacts};
@@ -48,6 +50,8 @@ pub(crate) struct Connector {
     /// The trusted server; `None` before the first connection of this run.
     pub(crate) pin: Option<PinnedServer>,
     endpoint: Endpoint,
+    /// The server's addresses, as they were found last.
+    addresses: Mutex<Vec<SocketAddr>>,
     identity: Arc<Identity>,
     /// Why the identity lasts for this run only; `None` if it is stored.
     pub(crate) identity_not_stored: Option<String>,
@@ -114,6 +118,7 @@ impl Connector {
             known: folders.known_servers().map_err(Clone::clone),
             pin: None,
             endpoint,
+            addresses: Mutex::default(),
             identity: Arc::new(identity),
             identity_not_stored,
             name: settings.name.clone(),
@@ -205,8 +210,9 @@ impl Connector {
         identity: Option<&Arc<Identity>>,
         pin: Option<Fingerprint>,
     ) -> Result<Connection, DialFailure> {
-        let limits = DialLimits { deadline: self.deadline, heeds_refusals: self.is_first };
-        let dialling = dial::dial(&self.endpoint, &self.server, identity, pin, limits);
+        let limits = DialLimits { deadline: self.deadline, is_after_loss: !self.is_first };
+        let dialling =
+            dial::dial(&self.endpoint, &self.server, &self.addresses, identity, pin, limits);
         tokio::pin!(dialling);
         if !self.is_first {
             return dialling.await;
