@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use quiver_e2e::kills::TransferKind;
 use quiver_e2e::nat_lab::Gateway::{Firewall, PortRestricted};
 use quiver_e2e::nat_lab::{ClientNetwork, IpVersion, Lab, Side, Topology, lab_available};
 use quiver_e2e::process::{Process, Signal, run};
@@ -29,14 +30,7 @@ const RETURN_TIME: Duration = Duration::from_secs(8);
 /// Longer than the idle timeout of a connection, so that it is lost.
 const SUSPENSION: Duration = Duration::from_secs(16);
 
-/// The direction of a transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Get,
-    Put,
-}
-
-const BOTH_DIRECTIONS: [Direction; 2] = [Direction::Get, Direction::Put];
+const KINDS: [TransferKind; 2] = [TransferKind::Get, TransferKind::Put];
 
 /// A running transfer of `big`, of which some content is stored.
 struct OutageTransfer {
@@ -44,7 +38,7 @@ struct OutageTransfer {
     server: Server,
     home: Home,
     content: Vec<u8>,
-    direction: Direction,
+    kind: TransferKind,
     process: Process,
 }
 
@@ -64,18 +58,18 @@ async fn outage(seconds: u64) {
 }
 
 impl OutageTransfer {
-    async fn start(direction: Direction, topology: Topology) -> Self {
+    async fn start(kind: TransferKind, topology: Topology) -> Self {
         let lab = Lab::new(topology);
         let options = Server::options().argument("--allow-upload");
         let server = options.on_host(lab.server()).start().await;
         let home = Home::new();
         let content = Random::new(16).bytes(SIZE as usize);
-        let command = match direction {
-            Direction::Get => {
+        let command = match kind {
+            TransferKind::Get => {
                 server.add_file("big", &content);
                 "get"
             }
-            Direction::Put => {
+            TransferKind::Put => {
                 fs::write(home.file("big"), &content).unwrap();
                 "put"
             }
@@ -83,16 +77,16 @@ impl OutageTransfer {
         let arguments = [command, "big", "--json", "--limit", "3MB/s"];
         let process =
             home.quiver_as(&server, "Ron", arguments).on_host(lab.client(Side::A)).start();
-        let running = Self { lab, server, home, content, direction, process };
+        let running = Self { lab, server, home, content, kind, process };
         wait_until("some of the content", || running.stored() > 2 * MIB).await;
         running
     }
 
     /// Bytes that the receiver has stored in a partial file.
     fn stored(&self) -> u64 {
-        let files = match self.direction {
-            Direction::Get => self.home.partial_files(),
-            Direction::Put => {
+        let files = match self.kind {
+            TransferKind::Get => self.home.partial_files(),
+            TransferKind::Put => {
                 let is_partial = |name: &String| name.starts_with(".quiver-");
                 let names = quiver_e2e::quiver::names(&self.server.files());
                 let names = names.into_iter().filter(is_partial);
@@ -104,9 +98,9 @@ impl OutageTransfer {
     }
 
     fn target(&self) -> PathBuf {
-        match self.direction {
-            Direction::Get => self.home.file("big"),
-            Direction::Put => self.server.files().join("big"),
+        match self.kind {
+            TransferKind::Get => self.home.file("big"),
+            TransferKind::Put => self.server.files().join("big"),
         }
     }
 
@@ -121,14 +115,14 @@ impl OutageTransfer {
         let goes_on = || self.stored() > before || self.target().exists();
         wait_until("the transfer to go on", goes_on).await;
         let took = back.elapsed();
-        println!("{:?} goes on after {took:.1?}", self.direction);
+        println!("{:?} goes on after {took:.1?}", self.kind);
         let status = self.process.wait_for_exit(2 * TIMEOUT).await;
         let stderr = self.process.stderr.lines().join("\n");
         assert_eq!(status.code(), Some(0), "{stderr}");
-        assert!(took < RETURN_TIME, "{:?} goes on after {took:?}: {stderr}", self.direction);
+        assert!(took < RETURN_TIME, "{:?} goes on after {took:?}: {stderr}", self.kind);
         assert!(fs::read(self.target()).unwrap() == self.content, "the content differs");
         let line: Value = serde_json::from_str(&self.process.stdout.lines()[0]).unwrap();
-        if self.direction == Direction::Get {
+        if self.kind == TransferKind::Get {
             let received = line["received"].as_u64().unwrap();
             assert!((SIZE..=SIZE + SENT_TWICE).contains(&received), "{received} bytes: {stderr}");
         }
@@ -146,8 +140,8 @@ impl OutageTransfer {
 
 /// Loses packets at the router for a while.
 async fn survive_silence(seconds: u64, rules: &str) {
-    let [get, put] = BOTH_DIRECTIONS.map(|direction| async move {
-        let running = OutageTransfer::start(direction, behind_nat()).await;
+    let [get, put] = KINDS.map(|kind| async move {
+        let running = OutageTransfer::start(kind, behind_nat()).await;
         let table = format!(
             "table inet silence {{
                 chain forward {{
@@ -192,8 +186,8 @@ async fn transfers_survive_another_public_address() {
     if !lab_available() {
         return;
     }
-    let [get, put] = BOTH_DIRECTIONS.map(|direction| async move {
-        let mut running = OutageTransfer::start(direction, behind_nat()).await;
+    let [get, put] = KINDS.map(|kind| async move {
+        let mut running = OutageTransfer::start(kind, behind_nat()).await;
         running.lab.change_public_address(Side::A);
         running.finish().await;
     });
@@ -207,8 +201,8 @@ async fn transfers_survive_other_addresses_of_the_client() {
     }
     let topologies = [behind_nat(), with_ipv6()];
     let changes = topologies.map(|topology| async move {
-        let [get, put] = BOTH_DIRECTIONS.map(|direction| async move {
-            let mut running = OutageTransfer::start(direction, topology).await;
+        let [get, put] = KINDS.map(|kind| async move {
+            let mut running = OutageTransfer::start(kind, topology).await;
             running.lab.change_local_address(Side::A);
             running.finish().await;
         });
@@ -223,8 +217,8 @@ async fn transfers_survive_an_interface_that_is_gone_for_a_while() {
     if !lab_available() {
         return;
     }
-    let [get, put] = BOTH_DIRECTIONS.map(|direction| async move {
-        let running = OutageTransfer::start(direction, behind_nat()).await;
+    let [get, put] = KINDS.map(|kind| async move {
+        let running = OutageTransfer::start(kind, behind_nat()).await;
         // Sending fails at once: the network is unreachable.
         running.ip("link set eth0 down");
         outage(6).await;
@@ -241,8 +235,8 @@ async fn transfers_of_a_suspended_client_resume_when_it_continues() {
     if !lab_available() {
         return;
     }
-    let [get, put] = BOTH_DIRECTIONS.map(|direction| async move {
-        let running = OutageTransfer::start(direction, behind_nat()).await;
+    let [get, put] = KINDS.map(|kind| async move {
+        let running = OutageTransfer::start(kind, behind_nat()).await;
         running.process.signal(Signal::STOP);
         outage(SUSPENSION.as_secs()).await;
         running.process.signal(Signal::CONT);
@@ -257,8 +251,8 @@ async fn transfers_resume_when_a_suspended_server_continues() {
     if !lab_available() {
         return;
     }
-    let [get, put] = BOTH_DIRECTIONS.map(|direction| async move {
-        let running = OutageTransfer::start(direction, behind_nat()).await;
+    let [get, put] = KINDS.map(|kind| async move {
+        let running = OutageTransfer::start(kind, behind_nat()).await;
         running.server.signal(Signal::STOP);
         outage(SUSPENSION.as_secs()).await;
         running.server.signal(Signal::CONT);
