@@ -19,7 +19,9 @@
 //! | [`library_client`] | a client as a library, that other clients can reach |
 //! | [`log`] | the server's log, and waiting for one of its lines |
 //! | [`metrics_page`] | the page with a server's metrics |
+//! | [`namespace`] | network namespaces, their programs, and TUN interfaces in them |
 //! | [`nat_lab`] | emulated networks with NATs, for which root is needed |
+//! | [`path_emulator`] | a long or lossy path between two hosts, for which root is needed |
 //! | [`transfer_watch`] | the transfers of all processes, as they change |
 //! | [`udp_relay`] | a relay for datagrams that can be cut |
 //! | [`kills`] | a transfer whose client or server is killed, and what each kill costs |
@@ -47,10 +49,12 @@ pub mod kills;
 pub mod library_client;
 pub mod log;
 pub mod metrics_page;
+pub mod namespace;
 pub mod nat_lab;
 pub mod page_program;
 pub mod page_socket;
 pub mod page_user;
+pub mod path_emulator;
 pub mod peer_program;
 pub mod process;
 pub mod prompt_user;

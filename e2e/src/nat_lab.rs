@@ -10,18 +10,14 @@ mod availability;
 mod capture;
 mod delay;
 mod host;
-mod namespace;
 mod network;
-mod owner;
 mod packet;
 mod rules;
 mod topology;
-mod unsafe_calls;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use availability::MissingFeature;
 pub use capture::{Capture, CaptureReport, FlowTotal, PlaintextFound};
 pub use host::Host;
 pub use packet::Flow;
@@ -29,6 +25,8 @@ pub use topology::{ClientNetwork, Gateway, IpVersion, Side, Topology, WanInput};
 
 use addresses::{AddressPlan, of_version};
 use network::AccessNetwork;
+
+use crate::namespace::{MissingFeature, is_available, kill_abandoned_processes, kill_processes_in};
 
 /// Emulated networks with their hosts. A drop kills all programs on the hosts, and removes the networks.
 #[derive(Debug)]
@@ -52,12 +50,7 @@ pub struct Lab {
 /// If they cannot be built in continuous integration.
 #[must_use]
 pub fn lab_available() -> bool {
-    let result = Lab::available();
-    if let Err(missing) = &result {
-        assert!(std::env::var_os("CI").is_none(), "no NAT lab: {missing}");
-        eprintln!("SKIPPED: no NAT lab: {missing}");
-    }
-    result.is_ok()
+    is_available("NAT lab", &Lab::available())
 }
 
 impl Lab {
@@ -75,7 +68,7 @@ impl Lab {
     /// If a network cannot be built.
     #[must_use]
     pub fn new(topology: Topology) -> Self {
-        owner::kill_abandoned_processes();
+        kill_abandoned_processes();
         let (internet, server, third) =
             network::create_public_hosts(topology).expect("hosts of the public network");
         let sides = if topology.is_shared() { &[Side::A][..] } else { &Side::BOTH };
@@ -287,6 +280,6 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         let namespaces: Vec<u64> = self.hosts().map(|host| host.namespace.inode()).collect();
-        owner::kill_processes_in(&namespaces);
+        kill_processes_in(&namespaces);
     }
 }

@@ -25,6 +25,17 @@ impl Random {
         (self.number() % bound as u64) as usize
     }
 
+    /// A number from 0 on and below 1, evenly distributed.
+    pub fn share(&mut self) -> f64 {
+        // As many bits as the mantissa of an f64 has.
+        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// True with a probability from 0 to 1. Takes a number only if that is neither 0 nor 1.
+    pub fn chance(&mut self, probability: f64) -> bool {
+        probability >= 1.0 || (probability > 0.0 && self.share() < probability)
+    }
+
     /// One of several values.
     pub fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]

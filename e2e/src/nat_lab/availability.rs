@@ -1,19 +1,6 @@
 //! Whether this machine can run labs. Tries everything that a lab uses, once.
 
-use std::fmt;
-
-use super::namespace::Namespace;
-use super::unsafe_calls::create_tun;
-
-/// Why no lab can be built here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingFeature(String);
-
-impl fmt::Display for MissingFeature {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+use crate::namespace::{MissingFeature, check_availability};
 
 /// Rules that use each kind of table and expression of a lab.
 const RULES: &str = "
@@ -32,25 +19,8 @@ const RULES: &str = "
 
 /// Tries what a lab needs.
 pub(crate) fn check() -> Result<(), MissingFeature> {
-    let missing = |what: &str| Err(MissingFeature(what.to_owned()));
-    if !crate::disk::is_root() {
-        return missing("network namespaces take root");
-    }
-    for (program, package) in [("ip", "iproute2"), ("nft", "nftables"), ("nsenter", "util-linux")] {
-        let output = std::process::Command::new(program).arg("-V").output();
-        if !output.is_ok_and(|output| output.status.success()) {
-            return missing(&format!("{program} of the package {package} is missing"));
-        }
-    }
-    let namespace = match Namespace::create() {
-        Ok(namespace) => namespace,
-        Err(error) => return missing(&format!("no network namespace can be created: {error}")),
-    };
-    if let Err(error) = namespace.nft(RULES) {
-        return missing(&format!("the kernel lacks NAT or filters: {error}"));
-    }
-    if let Err(error) = namespace.run(|| create_tun("tun")) {
-        return missing(&format!("no TUN interface can be created: {error}"));
-    }
-    Ok(())
+    let namespace = check_availability(&[("nft", "nftables")])?;
+    namespace
+        .nft(RULES)
+        .map_err(|error| MissingFeature(format!("the kernel lacks NAT or filters: {error}")))
 }

@@ -15,9 +15,9 @@ use rustix::net::netdevice::name_to_index;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use super::namespace::Namespace;
 use super::packet::{Flow, parse};
 use crate::deadline::TIMEOUT;
+use crate::namespace::Namespace;
 
 /// Bytes of packets that wait to be counted.
 const BUFFER: usize = 64 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use super::capture::Capture;
-use super::namespace::Namespace;
+use crate::namespace::Namespace;
 
 /// A machine of a lab. Clones refer to the same one, but their addresses do not change later.
 #[derive(Debug, Clone)]
@@ -51,18 +51,7 @@ impl Host {
     /// The same command, run on this host.
     #[must_use]
     pub fn command_inside(&self, command: &Command) -> Command {
-        let mut inside = self.command(command.get_program());
-        inside.args(command.get_args());
-        if let Some(folder) = command.get_current_dir() {
-            inside.current_dir(folder);
-        }
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        inside
+        self.namespace.command_inside(command)
     }
 
     /// Runs `job` on a thread of this process that is on this host. Sockets that it opens stay on the host.

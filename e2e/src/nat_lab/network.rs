@@ -17,9 +17,9 @@ use super::addresses::{
 };
 use super::delay::DelayedConnection;
 use super::host::Host;
-use super::namespace::Namespace;
 use super::rules;
 use super::topology::{ClientNetwork, Gateway, Side, Topology};
+use crate::namespace::Namespace;
 
 /// The network of one client, or of both if they share it.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ pub(crate) fn create_access_network(
     let ends = [(internet, interface), (&outermost.namespace, "wan")];
     let delayed = match network.delay {
         Some(delay) => {
-            let delayed = DelayedConnection::create(ends, delay);
+            let delayed = DelayedConnection::create(ends, delay, network.mtu);
             for (namespace, name) in ends {
                 // The default queue of 500 packets overflows while a thread waits for a processor.
                 let settings = format!("mtu {} txqueuelen 10000 up", network.mtu);

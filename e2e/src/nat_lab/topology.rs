@@ -133,8 +133,8 @@ impl ClientNetwork {
         Self { wan_input, ..self }
     }
 
-    /// Delays each packet between the gateway and the public network, in both directions, in user space: at most
-    /// a few hundred Mbit/s. Can be changed while the lab runs.
+    /// Delays each packet between the gateway and the public network, in both directions, in user space. Can be
+    /// changed while the lab runs.
     #[must_use]
     pub fn with_delay(self, one_way: Duration) -> Self {
         Self { delay: Some(one_way), ..self }

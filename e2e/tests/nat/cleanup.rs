@@ -76,7 +76,7 @@ async fn a_new_lab_kills_the_programs_of_tests_that_were_killed() {
     }
     // No process has this id and this start time. Another test's lab may kill the programs too.
     let mut command = Command::new("sh");
-    command.env("NAT_LAB_OWNER", format!("{}-1", std::process::id()));
+    command.env("NAMESPACE_OWNER", format!("{}-1", std::process::id()));
     let of_killed_test = start_programs(command);
     let first = lab_behind(Gateway::Public);
     expect_kill(of_killed_test).await;

@@ -42,6 +42,11 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
 impl BenchClient {
     /// Dials and signs in.
     pub(crate) async fn sign_in(server: SocketAddr, certificate: &Path) -> Self {
+        Self::sign_in_as("meter", server, certificate).await
+    }
+
+    /// Dials and signs in with a name that no other client has.
+    pub(crate) async fn sign_in_as(name: &str, server: SocketAddr, certificate: &Path) -> Self {
         let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
         let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
         let connection = endpoint
@@ -49,7 +54,7 @@ impl BenchClient {
             .await
             .unwrap();
         let client = Self { channel: Channel::new(connection, Role::Client), endpoint };
-        let name = ClientName::parse("meter").unwrap();
+        let name = ClientName::parse(name).unwrap();
         client.request(&Request::Hello(Hello::new(name, None))).await;
         client
     }

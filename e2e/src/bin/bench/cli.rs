@@ -1,8 +1,12 @@
 //! The command line, and the workload it selects.
 
+mod paths;
+
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+
+pub(crate) use paths::{PathProgram, PathRow, PathsArgs};
 
 /// Measure Quiver and its peers on this machine.
 #[derive(Debug, Parser)]
@@ -27,6 +31,18 @@ pub(crate) struct BenchArgs {
     /// 20 GiB there, which takes minutes
     #[arg(long, value_name = "DIR")]
     pub(crate) disk: Option<PathBuf>,
+    /// Measure on emulated long and lossy paths instead (as root): on all, or these [default rounds: 5]
+    #[arg(
+        long, value_enum, value_delimiter = ',', num_args = 0.., value_name = "ROW",
+        conflicts_with_all = ["only", "quick", "disk", "write", "seed"]
+    )]
+    paths: Option<Vec<PathRow>>,
+    /// With --paths: only these programs, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PROGRAM", requires = "paths")]
+    programs: Vec<PathProgram>,
+    /// With --paths: append each measurement to FILE, as a line of JSON
+    #[arg(long, value_name = "FILE", requires = "paths")]
+    json: Option<PathBuf>,
     /// Exit with an error if a goal is missed
     #[arg(long)]
     pub(crate) check: bool,
@@ -109,6 +125,17 @@ impl BenchArgs {
         self.only.is_empty() || self.only.contains(&benchmark)
     }
 
+    /// What to measure on emulated paths, if that is asked for.
+    pub(crate) fn paths(&self) -> Option<PathsArgs> {
+        Some(PathsArgs {
+            rows: self.paths.clone()?,
+            programs: self.programs.clone(),
+            rounds: self.rounds.map_or(5, usize::from),
+            size: self.size.map(|mib| mib * 1024 * 1024),
+            json: self.json.clone(),
+        })
+    }
+
     pub(crate) fn workload(&self) -> Workload {
         let (rounds, mib, files, many) =
             if self.quick { (3, 256, 2_000, 20_000) } else { (7, 1024, 10_000, 200_000) };
@@ -158,6 +185,24 @@ mod tests {
         let wanted: Vec<_> =
             Benchmark::ALL.into_iter().filter(|benchmark| cli.wants(*benchmark)).collect();
         assert_eq!(wanted, [Benchmark::Get, Benchmark::FirstByte]);
+    }
+
+    #[test]
+    fn rows_and_programs_of_paths_are_selected_by_name() {
+        let paths = |arguments: &[&str]| {
+            let line = ["bench"].iter().chain(arguments);
+            BenchArgs::try_parse_from(line).unwrap().paths()
+        };
+        assert!(paths(&[]).is_none());
+        assert!(PathRow::ALL.iter().all(|row| paths(&["--paths"]).unwrap().wants(*row)));
+        let chosen =
+            paths(&["--paths", "loss,radio", "--programs", "quiver,scp-bbr", "--size", "2"])
+                .unwrap();
+        let wanted: Vec<_> = PathRow::ALL.into_iter().filter(|row| chosen.wants(*row)).collect();
+        assert_eq!(wanted, [PathRow::Loss, PathRow::Radio]);
+        assert_eq!(chosen.programs, [PathProgram::Quiver, PathProgram::ScpBbr]);
+        assert_eq!((chosen.rounds, chosen.bytes(1)), (5, 2 << 20));
+        assert!(BenchArgs::try_parse_from(["bench", "--programs", "quiver"]).is_err());
     }
 
     #[test]

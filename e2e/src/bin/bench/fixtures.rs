@@ -146,7 +146,7 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Waits until a server accepts connections at a port.
-pub(crate) fn wait_for_port(port: u16, what: &str) {
-    wait_until(what, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+/// Waits until a server accepts connections.
+pub(crate) fn wait_for_port(address: SocketAddr, what: &str) {
+    wait_until(what, || TcpStream::connect(address).is_ok());
 }

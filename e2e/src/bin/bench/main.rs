@@ -10,6 +10,7 @@
 //! | `peers` | the programs and their command lines |
 //! | `measurement` | time, processor time and memory of one transfer |
 //! | `benchmarks` | the benchmarks, one file each |
+//! | `paths` | measurements on emulated long and lossy paths |
 //! | `bench_client` | a client of Quiver's protocol, for measurements that no program reports |
 //! | `library_client` | a client of Quiver's library, which does several things on one connection |
 //! | `fixtures`, `child_process`, `proc` | folders, servers, processes, the kernel's accounting of them |
@@ -30,6 +31,7 @@ mod fixtures;
 mod library_client;
 mod machine;
 mod measurement;
+mod paths;
 mod peers;
 mod plot;
 mod proc;
@@ -42,7 +44,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, ValueEnum as _};
 use mimalloc::MiMalloc;
 
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, PathsArgs};
 use crate::fixtures::WorkFolder;
 use crate::report::{Goal, Section};
 use crate::testbed::Testbed;
@@ -57,6 +59,9 @@ fn main() -> ExitCode {
         document::check();
     }
     child_process::install_cleanup();
+    if let Some(paths) = cli.paths() {
+        return measure_paths(&cli, &paths);
+    }
     let testbed = Testbed::start(WorkFolder::new(&cli.folder), cli.own_network);
     for row in machine::describe().rows {
         println!("{}", row.join(": "));
@@ -81,11 +86,32 @@ fn main() -> ExitCode {
     if cli.write {
         document::write(&testbed, &sections);
     }
+    conclude(&sections, cli.check)
+}
+
+fn measure_paths(cli: &BenchArgs, paths: &PathsArgs) -> ExitCode {
+    for row in machine::describe().rows {
+        println!("{}", row.join(": "));
+    }
+    let mut sections = Vec::new();
+    let measured = paths::measure(paths, WorkFolder::new(&cli.folder), |section| {
+        print_section(&section);
+        sections.push(section);
+    });
+    if let Err(missing) = measured {
+        eprintln!("error: no path can be emulated: {missing}");
+        return ExitCode::FAILURE;
+    }
+    conclude(&sections, cli.check)
+}
+
+/// Prints the goals, and fails if one is missed and `check` is set.
+fn conclude(sections: &[Section], check: bool) -> ExitCode {
     let goals: Vec<&Goal> = sections.iter().flat_map(|section| &section.goals).collect();
     println!("goals\n{}", report::goals(goals.iter().copied()).text());
     let missed: Vec<_> =
         goals.iter().filter(|goal| goal.is_missed()).map(|goal| goal.name.as_str()).collect();
-    if cli.check && !missed.is_empty() {
+    if check && !missed.is_empty() {
         println!("missed: {}", missed.join("; "));
         return ExitCode::FAILURE;
     }

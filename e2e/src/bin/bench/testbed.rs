@@ -73,7 +73,10 @@ impl Testbed {
         versions.dedup();
         let mut known = std::collections::HashSet::new();
         versions.retain(|version| known.insert(version.clone()));
-        let sshd = peers.iter().any(|peer| peer.needs_sshd()).then(|| Sshd::start(&work_folder));
+        let sshd = peers
+            .iter()
+            .any(|peer| peer.needs_sshd())
+            .then(|| Sshd::start(&work_folder, Ipv4Addr::LOCALHOST));
         let nginx = peers.contains(&Peer::Curl).then(|| Nginx::start(&work_folder));
         let quiver = QuiverServer::start(
             &work_folder,

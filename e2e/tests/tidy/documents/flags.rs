@@ -20,7 +20,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/threat-model.md",
 ];
 
-const DEFINITIONS: [&str; 11] = [
+const DEFINITIONS: [&str; 12] = [
     "client/cli/src/cli.rs",
     "client/cli/src/cli/change.rs",
     "client/cli/src/cli/list.rs",
@@ -32,6 +32,7 @@ const DEFINITIONS: [&str; 11] = [
     "server/src/cli/admin.rs",
     "server/src/documents.rs",
     "e2e/src/bin/bench/cli.rs",
+    "e2e/src/bin/path_emulator.rs",
 ];
 
 /// Flags of other programs, with those that clap adds and those of our scripts.

@@ -48,7 +48,7 @@ impl CrocSender {
             .stderr(Stdio::piped());
         let mut process = ChildProcess::start(&mut command);
         let port = relay.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap();
-        wait_for_port(port, "croc's relay answers");
+        wait_for_port((std::net::Ipv4Addr::LOCALHOST, port).into(), "croc's relay answers");
         let mut output = BufReader::new(process.child().stderr.take().unwrap()).lines();
         loop {
             let line = output.next().expect("croc offers the content").unwrap();

@@ -19,6 +19,7 @@ const FAST_CIPHER: &str = "aes128-gcm@openssh.com";
 pub(crate) struct Invocation<'a> {
     pub(crate) job: &'a Job,
     pub(crate) work_folder: &'a WorkFolder,
+    /// All servers have its address.
     pub(crate) quiver: SocketAddr,
     pub(crate) sshd: Option<&'a Sshd>,
     pub(crate) nginx: Option<&'a Nginx>,
@@ -108,9 +109,10 @@ impl<'a> Invocation<'a> {
         // rsync and qcp interpret a final slash as "into this folder".
         let (source, target) = (self.source(), self.target());
         let (source, target) = (source.display(), target.display());
+        let server = self.quiver.ip();
         match self.job.kind {
-            TransferKind::Get => [format!("127.0.0.1:{source}"), format!("{target}/")],
-            TransferKind::Put => [source.to_string(), format!("127.0.0.1:{target}/")],
+            TransferKind::Get => [format!("{server}:{source}"), format!("{target}/")],
+            TransferKind::Put => [source.to_string(), format!("{server}:{target}/")],
         }
     }
 
@@ -141,10 +143,10 @@ impl<'a> Invocation<'a> {
         let pack =
             format!("tar -C {} -cf - {}", self.work_folder.path(FILES).display(), self.job.name);
         let unpack = format!("tar -C {} -xf -", self.target().display());
-        let ssh = self.ssh();
+        let (ssh, server) = (self.ssh(), self.quiver.ip());
         let line = match self.job.kind {
-            TransferKind::Get => format!("{ssh} 127.0.0.1 '{pack}' | {unpack}"),
-            TransferKind::Put => format!("{pack} | {ssh} 127.0.0.1 '{unpack}'"),
+            TransferKind::Get => format!("{ssh} {server} '{pack}' | {unpack}"),
+            TransferKind::Put => format!("{pack} | {ssh} {server} '{unpack}'"),
         };
         let mut command = Command::new("bash");
         command.args(["-o", "pipefail", "-c", &line]);

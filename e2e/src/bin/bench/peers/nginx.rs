@@ -1,6 +1,7 @@
 //! An nginx for curl, with TLS 1.3 and a certificate created for the run.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -42,7 +43,7 @@ impl Nginx {
             .arg(folder.join("nginx.conf"))
             .stdin(Stdio::null());
         let process = ChildProcess::start(&mut command);
-        wait_for_port(port, "nginx answers");
+        wait_for_port((Ipv4Addr::LOCALHOST, port).into(), "nginx answers");
         Self { process, port, certificate }
     }
 

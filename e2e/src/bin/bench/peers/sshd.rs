@@ -1,6 +1,7 @@
-//! An SSH server for the benchmark: its own keys and port, on loopback, and the configuration of its clients.
+//! An SSH server for the benchmark: its own keys and port, and the configuration of its clients.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,7 +20,8 @@ pub(crate) struct Sshd {
 }
 
 impl Sshd {
-    pub(crate) fn start(work_folder: &WorkFolder) -> Self {
+    /// Listens at an address, with a free port.
+    pub(crate) fn start(work_folder: &WorkFolder, address: Ipv4Addr) -> Self {
         let folder = work_folder.path("ssh");
         fs::create_dir(&folder).unwrap();
         for key in ["host", "user"] {
@@ -29,7 +31,7 @@ impl Sshd {
         let port = free_port();
         let path = folder.display();
         let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {path}/host\n\
+            "ListenAddress {address}:{port}\nHostKey {path}/host\n\
              AuthorizedKeysFile {path}/authorized_keys\nStrictModes no\nPidFile none\nUsePAM no\n\
              PasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
         );
@@ -47,7 +49,7 @@ impl Sshd {
         let mut command = Command::new(PROGRAM);
         command.args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
         let process = ChildProcess::start(command.stdin(Stdio::null()).stderr(Stdio::null()));
-        wait_for_port(port, "sshd answers");
+        wait_for_port((address, port).into(), "sshd answers");
         Self { process, client_config }
     }
 

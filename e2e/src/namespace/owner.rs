@@ -1,5 +1,5 @@
-//! The processes of labs: a variable in their environment says which test started them. Ends those of a lab that
-//! is removed, and those of tests that were killed.
+//! The processes in namespaces: a variable in their environment says which test started them. Ends those of a
+//! network that is removed, and those of tests that were killed.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::deadline::TIMEOUT;
 
-const VARIABLE: &str = "NAT_LAB_OWNER";
+const VARIABLE: &str = "NAMESPACE_OWNER";
 
 /// The assignment that marks a process as started by this one.
 pub(crate) fn variable() -> String {
@@ -27,7 +27,7 @@ pub(crate) fn kill_processes_in(namespaces: &[u64]) {
     }) {}
 }
 
-/// Kills the processes of labs whose test has ended without removing them, as a killed test does.
+/// Kills the processes whose test has ended without removing its networks, as a killed test does.
 pub(crate) fn kill_abandoned_processes() {
     kill_where(|process| {
         let Ok(environment) = fs::read(process.join("environ")) else { return false };

@@ -1,6 +1,10 @@
 //! A network namespace without a name: it exists as long as a descriptor, a process or a socket of it does, so a
 //! killed test leaves none behind. Knows nothing of what is built in it.
 
+mod availability;
+mod owner;
+mod unsafe_calls;
+
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -12,20 +16,26 @@ use std::time::Instant;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::owner;
-use super::unsafe_calls::unshare_network;
+pub use availability::MissingFeature;
+pub(crate) use availability::{check_availability, is_available};
+pub(crate) use owner::{kill_abandoned_processes, kill_processes_in};
+pub(crate) use unsafe_calls::create_tun;
+use unsafe_calls::unshare_network;
+
 use crate::deadline::TIMEOUT;
 use crate::process::run;
 
 /// A network namespace. Clones refer to the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct Namespace {
+pub struct Namespace {
     descriptor: Arc<OwnedFd>,
     inode: u64,
 }
 
 impl Namespace {
     /// A namespace with nothing but its loopback interface, which is up.
+    /// # Errors
+    /// If the kernel refuses it, for which root is needed.
     pub(crate) fn create() -> io::Result<Self> {
         let created = std::thread::scope(|scope| {
             scope
@@ -56,7 +66,7 @@ impl Namespace {
     ///
     /// # Panics
     /// If `job` does.
-    pub(crate) fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
+    pub fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
         let result = std::thread::scope(|scope| {
             scope
                 .spawn(|| {
@@ -70,12 +80,31 @@ impl Namespace {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// A command that runs `program` in the namespace, in the same process.
-    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    /// A command that runs `program` in the namespace, as the same process. The owner of the namespace kills it when it
+    /// is dropped.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.path())).args(["--", "env"]);
         command.arg(owner::variable()).arg(program);
         command
+    }
+
+    /// The same command, run in the namespace.
+    #[must_use]
+    pub fn command_inside(&self, command: &Command) -> Command {
+        let mut inside = self.command(command.get_program());
+        inside.args(command.get_args());
+        if let Some(folder) = command.get_current_dir() {
+            inside.current_dir(folder);
+        }
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        inside
     }
 
     /// Runs lines of ip(8).
@@ -109,6 +138,24 @@ impl Namespace {
         }
     }
 
+    /// Whether a program in it listens, or has a UDP socket.
+    ///
+    /// # Panics
+    /// If the kernel's tables cannot be read.
+    #[must_use]
+    pub fn has_listener(&self) -> bool {
+        self.run(|| {
+            // A listening TCP socket, or a UDP socket without a peer (include/net/tcp_states.h).
+            [("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")].iter().any(
+                |(table, state)| {
+                    let table = fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+                    let table = table.expect("the sockets of a namespace");
+                    table.lines().skip(1).any(|row| row.split_whitespace().nth(3) == Some(state))
+                },
+            )
+        })
+    }
+
     /// Loads rules of nft(8) in one step.
     pub(crate) fn nft(&self, rules: &str) -> Result<(), String> {
         let output = run(self.command("nft").args(["-f", "-"]), rules.as_bytes());
@@ -119,7 +166,7 @@ impl Namespace {
     ///
     /// # Panics
     /// If the kernel does not have one of them, or refuses its value.
-    pub(crate) fn set_parameters(&self, parameters: &[(&str, &str)]) {
+    pub fn set_parameters(&self, parameters: &[(&str, &str)]) {
         self.run(|| {
             for (name, value) in parameters {
                 let written = fs::write(format!("/proc/sys/net/{name}"), value);

@@ -1,4 +1,4 @@
-//! The two system calls of the lab that have no safe wrapper. No other file of it contains unsafe code.
+//! The two system calls for emulated networks that have no safe wrapper. No other file of it contains unsafe code.
 
 #![expect(unsafe_code, reason = "rustix has no safe form of either call")]
 
