@@ -4,7 +4,7 @@
 //! The model is a delivery rate and a lowest round-trip time; their product is what fills the path
 //! without a queue. It follows BBR (Cardwell et al. 2017, draft-ietf-ccwg-bbr), with these
 //! differences, each of which the simulations in `tests` or `scripts/bench --paths` show:
-//! - Loss alone never lowers the rate. It is compared with the loss of rounds without a queue, and
+//! - Loss alone lowers the rate only above a tenth. Less is compared with the loss of rounds without a queue, and
 //!   ends or shrinks probes for a higher rate.
 //! - The start-up ends with the first quarter of a round trip in which every packet was delayed
 //!   (after RFC 9406), instead of three rounds later.
@@ -20,6 +20,8 @@ mod filter;
 mod pace;
 mod path;
 mod phase;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 

@@ -125,6 +125,12 @@ impl DeliveryRate {
         self.app_limited_until = Some(self.delivered + in_flight);
     }
 
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn record_count(&self) -> usize {
+        self.records.len()
+    }
+
     /// Forgets packets that were sent a round trip before the newest acknowledged one: a late
     /// acknowledgement of them is counted, but has no sample.
     fn forget_before(&mut self, newest: Instant, round_trip: Duration) {

@@ -14,6 +14,10 @@ const RATE_ROUNDS: u64 = 6;
 /// of the throughput (draft-ietf-ccwg-bbr, MinRTTFilterLen, is 10 s too).
 const ROUND_TRIP_LIFETIME: Duration = Duration::from_secs(10);
 
+/// After a fall of the rate and the end of its queue, so many round trips without one that is close to
+/// the lowest mean that the path may have become longer. The queue of a fall is drained in four.
+const DOUBTFUL_ROUNDS: u32 = 8;
+
 /// Weight of a new round in the loss of the path itself.
 const LOSS_WEIGHT: f64 = 0.25;
 
@@ -33,6 +37,10 @@ pub(super) struct Path {
     lowest: Option<Duration>,
     /// When a round-trip time close to the lowest was last measured.
     lowest_at: Instant,
+    /// When it was last measured with little in flight.
+    probed_at: Option<Instant>,
+    /// When a deep drain last started; `None` if that has to be repeated.
+    drained_at: Option<Instant>,
     round: Round,
     /// The share of packets that are lost without a queue.
     path_loss: f64,
@@ -66,6 +74,8 @@ impl Path {
             full_rounds: 0,
             lowest: None,
             lowest_at: now,
+            probed_at: None,
+            drained_at: Some(now),
             round: Round::default(),
             path_loss: 0.0,
         }
@@ -117,8 +127,13 @@ impl Path {
             (self.lowest, self.lowest_at) = (Some(round_trip), now);
             return;
         };
-        // A sixteenth above the lowest is close enough to need no new measurement.
-        if round_trip <= lowest + lowest / 16 {
+        // A sixteenth above the lowest is close enough to need no new measurement; as much below it, the
+        // lowest was that of a queue, part of which may remain.
+        let margin = lowest / 16;
+        if round_trip + margin < lowest {
+            self.drained_at = None;
+        }
+        if round_trip <= lowest + margin {
             self.lowest_at = now;
             self.lowest = Some(lowest.min(round_trip));
         }
@@ -129,6 +144,27 @@ impl Path {
         now.saturating_duration_since(self.lowest_at) > ROUND_TRIP_LIFETIME
     }
 
+    /// Whether a longer path explains what looks like a queue: for some round trips none was close to
+    /// the lowest. Not more often than the lowest round-trip time is measured anyway, because a queue of
+    /// others looks the same.
+    pub(super) fn is_round_trip_doubtful(&self, now: Instant) -> bool {
+        let lowest = self.lowest.unwrap_or_default();
+        now.saturating_duration_since(self.lowest_at) > DOUBTFUL_ROUNDS * lowest
+            && self
+                .probed_at
+                .is_none_or(|at| now.saturating_duration_since(at) > ROUND_TRIP_LIFETIME)
+    }
+
+    /// Whether a queue that has stood since the lowest round-trip time was measured would be unnoticed.
+    pub(super) fn is_drain_old(&self, now: Instant) -> bool {
+        self.drained_at.is_none_or(|at| now.saturating_duration_since(at) > ROUND_TRIP_LIFETIME)
+    }
+
+    /// Less than fills the path is in flight from now on, for a moment.
+    pub(super) fn set_drained(&mut self, now: Instant) {
+        self.drained_at = Some(now);
+    }
+
     /// Rounds that were not limited by the application.
     pub(super) fn full_rounds(&self) -> u64 {
         self.full_rounds
@@ -137,6 +173,7 @@ impl Path {
     /// Replaces the lowest round-trip time by one that was measured while little was in flight.
     pub(super) fn set_lowest_round_trip(&mut self, now: Instant, lowest: Duration) {
         (self.lowest, self.lowest_at) = (Some(lowest), now);
+        self.probed_at = Some(now);
     }
 
     /// The lowest round-trip time; `None` before the first.

@@ -34,6 +34,10 @@ const FALLEN_DOWN: f64 = 0.5;
 const DOWN_ROUNDS: u32 = 2;
 const FALLEN_DOWN_ROUNDS: u32 = 4;
 
+/// So little of what fills the path is in flight after a deep drain. If the path has become shorter, so that
+/// a queue makes up for the difference, then a round-trip time below the lowest shows it.
+const DRAINED: f64 = 0.8;
+
 /// A probe that lost packets is repeated with half the gain, down to this one. In a short queue each
 /// probe at full gain would take packets from everyone who shares it.
 const LEAST_UP: f64 = 0.03;
@@ -77,8 +81,9 @@ pub(super) enum Phase {
     Drain,
     /// Sends faster than the path delivers, to learn whether it can deliver more than `rate`.
     Up { since: Instant, rate: f64 },
-    /// Sends slower than the path delivers, until the queue of the probe is gone.
-    Down { since: Instant, gain: f64, rate: Option<f64> },
+    /// Sends slower than the path delivers, until the queue of the probe is gone: `target` is in flight, as a
+    /// part of what fills the path.
+    Down { since: Instant, gain: f64, target: f64, rate: Option<f64> },
     /// Sends as fast as the path delivers, for some rounds. `rate` is that before the last probe.
     Cruise { rounds: u32, rate: Option<f64> },
     /// Sends little, so that the round-trip time of an empty queue can be measured.
@@ -94,6 +99,8 @@ pub(super) struct Probing {
     has_overflowed: bool,
     /// The rates of the last rounds that were below the path's rate, with a queue.
     fallen: Vec<f64>,
+    /// The lowest round-trip time of the round in which a rate was last adopted, since a queue was drained.
+    fallen_round_trip: Option<Duration>,
     competition_rounds: u32,
     random: u64,
 }
@@ -105,6 +112,7 @@ impl Probing {
             excess: UP - 1.0,
             has_overflowed: false,
             fallen: Vec::with_capacity(FALLEN_AFTER),
+            fallen_round_trip: None,
             competition_rounds: 0,
             // Xorshift has no zero state.
             random: random | 1,
@@ -167,19 +175,18 @@ impl Model {
             }
             Phase::Up { since, rate } => {
                 if now >= since + lowest {
-                    self.phase = Phase::Down { since: now, gain: DOWN, rate: Some(rate) };
+                    self.drain_probe(now, rate);
                 }
             }
-            Phase::Down { since, gain, rate } => {
+            Phase::Down { since, gain, target, rate } => {
                 let rounds = if gain < DOWN { FALLEN_DOWN_ROUNDS } else { DOWN_ROUNDS };
-                if self.in_flight <= self.full() || now >= since + rounds * lowest {
+                if self.in_flight <= target * self.full() || now >= since + rounds * lowest {
                     self.cruise(rate);
                 }
             }
             Phase::Cruise { .. } => {
                 if !is_app_limited && self.path.is_round_trip_old(now) {
-                    let until = now + lowest.max(PROBE_ROUND_TRIP);
-                    self.phase = Phase::ProbeRoundTrip { until, lowest: Duration::MAX };
+                    self.probe_round_trip(now);
                 }
             }
             Phase::ProbeRoundTrip { until, lowest } => {
@@ -208,7 +215,7 @@ impl Model {
         match self.phase {
             Phase::Startup { .. } => self.phase = Phase::Drain,
             Phase::Up { .. } | Phase::Cruise { .. } => {
-                self.phase = Phase::Down { since: now, gain: DOWN, rate: None };
+                self.phase = Phase::Down { since: now, gain: DOWN, target: 1.0, rate: None };
             }
             Phase::Drain | Phase::Down { .. } | Phase::ProbeRoundTrip { .. } => {}
         }
@@ -218,6 +225,22 @@ impl Model {
         let random = self.probing.next_random() % RANDOM_CRUISE_ROUNDS;
         let rounds = CRUISE_ROUNDS + u32::try_from(random).unwrap_or_default();
         self.phase = Phase::Cruise { rounds, rate };
+    }
+
+    fn drain_probe(&mut self, now: Instant, rate: f64) {
+        let is_deep = self.path.is_drain_old(now);
+        if is_deep {
+            // Now, not at its end: the round-trip times that it lowers may ask for another.
+            self.path.set_drained(now);
+        }
+        let target = if is_deep { DRAINED } else { 1.0 };
+        self.phase = Phase::Down { since: now, gain: DOWN, target, rate: Some(rate) };
+    }
+
+    fn probe_round_trip(&mut self, now: Instant) {
+        let lowest = self.path.lowest_round_trip().unwrap_or_default();
+        let until = now + lowest.max(PROBE_ROUND_TRIP);
+        self.phase = Phase::ProbeRoundTrip { until, lowest: Duration::MAX };
     }
 
     /// Judges a round that the application did not limit.
@@ -268,7 +291,9 @@ impl Model {
     fn has_fallen(&mut self, now: Instant, round: &Round) -> bool {
         let probing = &mut self.probing;
         probing.competition_rounds = probing.competition_rounds.saturating_sub(1);
-        if !self.path.is_queued(round) || round.highest_rate >= FALLEN * self.path.rate() {
+        let is_queued = self.path.is_queued(round);
+        let is_full = is_queued || round.loss() > FLAT_LOSS;
+        if !is_full || round.highest_rate >= FALLEN * self.path.rate() {
             probing.fallen.clear();
             return false;
         }
@@ -278,11 +303,26 @@ impl Model {
         }
         let rate = probing.fallen.drain(..).fold(0.0, f64::max);
         self.path.set_rate(rate);
+        if !is_queued {
+            return true;
+        }
+        let probing = &mut self.probing;
         if probing.competition_rounds == 0 {
             probing.competition_rounds = COMPETITION_ROUNDS;
-            self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, rate: None };
+            probing.fallen_round_trip = None;
+            self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, target: 1.0, rate: None };
+        } else if self.is_constantly_delayed(round) && self.path.is_round_trip_doubtful(now) {
+            self.probe_round_trip(now);
         }
         true
+    }
+
+    /// Whether the round-trip time has stayed as it was, although less is in flight since the last fall: the
+    /// delay is that of a longer path, or of others.
+    fn is_constantly_delayed(&mut self, round: &Round) -> bool {
+        let round_trip = round.lowest_round_trip.unwrap_or_default();
+        let previous = self.probing.fallen_round_trip.replace(round_trip);
+        previous.is_some_and(|previous| round_trip + previous / 16 >= previous)
     }
 
     fn count_cruise_round(&mut self, now: Instant) {

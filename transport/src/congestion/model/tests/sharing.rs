@@ -1,0 +1,50 @@
+//! Several connections on one path.
+
+use super::simulation::{FlowKind, Simulation};
+use super::{mbit, ms, secs};
+
+#[test]
+fn a_second_connection_has_its_share_within_10_seconds() {
+    for products in [0.25, 1.0, 4.0] {
+        let mut path = Simulation::new(mbit(200.0), ms(100), products).with_flow(FlowKind::Model);
+        path.run_until(secs(10));
+        path.add_flow(FlowKind::Model);
+        path.run_until(secs(30));
+        let shares = [0, 1].map(|flow| path.share(flow, secs(20), secs(30)));
+        assert!(shares.iter().all(|share| *share > 0.4), "{shares:?}, queue: {products} products");
+    }
+}
+
+/// The first share is that of the model, over a minute.
+fn shares_beside_cubic(products: f64, first: FlowKind, second: FlowKind) -> [f64; 2] {
+    let mut path = Simulation::new(mbit(100.0), ms(50), products).with_flow(first);
+    path.run_until(secs(5));
+    path.add_flow(second);
+    path.run_until(secs(65));
+    let shares = [0, 1].map(|flow| path.share(flow, secs(5), secs(65)));
+    if matches!(first, FlowKind::Model) { shares } else { [shares[1], shares[0]] }
+}
+
+#[test]
+fn cubic_that_starts_later_leaves_and_has_a_share() {
+    for products in [1.0, 4.0] {
+        let [model, cubic] = shares_beside_cubic(products, FlowKind::Model, FlowKind::Cubic);
+        assert!(
+            (0.25..=0.75).contains(&model),
+            "model {model}, CUBIC {cubic}, {products} products"
+        );
+        assert!(model + cubic > 0.95, "model {model}, CUBIC {cubic}, {products} products");
+    }
+}
+
+#[test]
+fn cubic_that_starts_first_leaves_and_has_a_share() {
+    for products in [1.0, 4.0] {
+        let [model, cubic] = shares_beside_cubic(products, FlowKind::Cubic, FlowKind::Model);
+        assert!(
+            (0.25..=0.75).contains(&model),
+            "model {model}, CUBIC {cubic}, {products} products"
+        );
+        assert!(model + cubic > 0.95, "model {model}, CUBIC {cubic}, {products} products");
+    }
+}

@@ -1,0 +1,37 @@
+//! The start of a connection.
+
+use super::simulation::{FlowKind, Simulation};
+use super::{mbit, ms, secs};
+
+#[test]
+fn the_start_up_finds_the_rate_within_10_round_trips_and_queues_at_most_one_product() {
+    for (rate, round_trip) in [(100.0, 100), (200.0, 100), (1000.0, 50)] {
+        let mut path = Simulation::new(mbit(rate), ms(round_trip), 4.0).with_flow(FlowKind::Model);
+        path.run_until(secs(3));
+        let time = path.reaches(0, secs(0), 0.9, ms(round_trip));
+        assert!(time <= 10 * ms(round_trip), "{rate} Mbit/s after {time:?}");
+        let longest = path.queue(secs(0), secs(3), 1.0);
+        assert!(longest <= 1.05, "{longest} round trips of queue at {rate} Mbit/s");
+    }
+}
+
+#[test]
+fn the_start_up_leaves_a_short_queue_with_little_loss() {
+    let mut path = Simulation::new(mbit(200.0), ms(100), 0.25).with_flow(FlowKind::Model);
+    path.run_until(secs(3));
+    let lost = path.lost(0);
+    assert!(lost < 0.03, "{lost} of the packets were lost");
+    let share = path.share(0, secs(1), secs(3));
+    assert!(share > 0.9, "{share} of the rate");
+}
+
+#[test]
+fn the_start_up_on_a_slow_path_queues_at_most_two_products() {
+    let mut path = Simulation::new(mbit(20.0), ms(40), 4.0).with_flow(FlowKind::Model);
+    path.run_until(secs(2));
+    let time = path.reaches(0, secs(0), 0.9, ms(40));
+    assert!(time <= ms(400), "20 Mbit/s after {time:?}");
+    // The first rounds triple what is in flight, and this path is full within them.
+    let longest = path.queue(secs(0), secs(2), 1.0);
+    assert!(longest <= 2.0, "{longest} round trips of queue");
+}
