@@ -2,11 +2,13 @@
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { DESKTOP, launch, openPage, PHONE } from "./lib/browser.mjs";
+import { closeBrowser, closePage, DESKTOP, launch, openPage, PHONE } from "./lib/browser.mjs";
+import { within } from "./lib/deadline.mjs";
 import { prepare, STATES } from "./states.mjs";
 
 /** So many states are checked at once, each in a page of its own. */
 const PARALLEL = 3;
+const DEADLINE_MS = 60_000;
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const wanted = process.argv.slice(2);
 const waiting = STATES.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.startsWith(part)));
@@ -33,19 +35,19 @@ async function check(browser, state) {
             }
         }
     }
-    await page.context().close();
-    await mock.stop().catch(() => {});
+    await closePage(page);
+    await mock.stop();
 }
 
 const browser = await launch();
 try {
     await Promise.all(Array.from({ length: PARALLEL }, async () => {
         for (let state = waiting.shift(); state; state = waiting.shift()) {
-            await check(browser, state).catch((error) => { throw new Error(`${state.name}: ${error.message}`, { cause: error }); });
+            await within(DEADLINE_MS, "the checks", check(browser, state)).catch((error) => { throw new Error(`${state.name}: ${error.message}`, { cause: error }); });
         }
     }));
 } finally {
-    await browser.close();
+    await closeBrowser(browser);
 }
 console.log(`${states} states, ${checks} checks, ${violations} serious or critical violations`);
 process.exitCode = violations > 0 ? 1 : 0;

@@ -2,7 +2,7 @@
 
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { launch, openPage } from "./lib/browser.mjs";
+import { closeBrowser, launch, openPage } from "./lib/browser.mjs";
 import { write, World } from "./lib/programs.mjs";
 import { signIn, until } from "./lib/steps.mjs";
 
@@ -22,7 +22,6 @@ try {
     for (const [path, size] of Object.entries(FILES)) world.addFile(path, size);
     const program = await world.startPage("Ron");
     const page = await openPage(browser, program.link, { viewport: { width: 1000, height: 520 }, reducedMotion: "reduce" });
-    page.setDefaultTimeout(30_000);
     await signIn(page, world, "Ron");
     const take = async (name) => {
         for (let note = page.locator(".note").getByRole("button", { name: "Close" }); (await note.count()) > 0;) await note.first().click({ timeout: 1000 }).catch(() => {});
@@ -72,6 +71,6 @@ try {
     await page.getByText(/left$/).first().waitFor();
     await take("transfers");
 } finally {
-    await browser.close();
+    await closeBrowser(browser);
     await world.end();
 }

@@ -1,7 +1,7 @@
 // Takes a picture of every state, light and dark, desktop and phone, into shots/. Names as arguments limit it to those.
 
 import { mkdir } from "node:fs/promises";
-import { DESKTOP, launch, openPage, PHONE } from "./lib/browser.mjs";
+import { closeBrowser, closePage, DESKTOP, launch, openPage, PHONE } from "./lib/browser.mjs";
 import { prepare, STATES } from "./states.mjs";
 
 const wanted = process.argv.slice(2);
@@ -25,8 +25,8 @@ for (const state of STATES.filter(({ name }) => wanted.length === 0 || wanted.so
         }
         for (const problem of page.problems) console.error(`${state.name}: ${problem}`);
         if (page.problems.length > 0) process.exitCode = 1;
-        await page.context().close();
-        await mock.stop().catch(() => {});
+        await closePage(page);
+        await mock.stop();
     }
 }
-await browser.close();
+await closeBrowser(browser);

@@ -98,7 +98,8 @@ struct ServeArgs {
     /// The folder in which the server records who stored what; created if uploads are allowed
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
-    /// Memory for responses that clients have not read yet, for all clients together
+    /// Memory for responses that clients have not read yet and for transfers over long paths, for all
+    /// clients together
     #[arg(long, value_name = "SIZE", value_parser = buffer_budget, default_value = "512MiB")]
     buffer_budget: u64,
     /// Do not relay packets between clients that cannot connect to each other directly

@@ -95,12 +95,13 @@ pub const MAX_CONTENT_STREAMS: usize = 16;
 
 /// Memory in bytes that the content of one connection may use, without the send window: for sixteen
 /// gets, or three puts, or hundreds of small ones. A put uses memory for its unread content (up to
-/// the stream window, so that admitted puts cannot use up the connection's window) and two blocks.
+/// `STREAM_WINDOW`) and two blocks.
 /// A process with few transfers uses up to 10 MiB more, for all connections together
 /// (transfer/src/batching.rs).
 pub const CONTENT_MEMORY: usize = 21 * 256 * 1024;
 
-/// The flow control window of a stream, in bytes: the most unread content of a put.
+/// Memory that a put reserves for its unread content, in bytes: more than a stream window holds on
+/// the same machine. Over a network the windows of the connection bound it (transport/src/role.rs).
 pub const STREAM_WINDOW: u64 = 1024 * 1024;
 
 /// How long the client of a put may take to receive Ready: one that does not read must not keep its

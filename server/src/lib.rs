@@ -8,7 +8,6 @@
 //! leaves below them.
 
 pub mod accept;
-pub mod buffer_budget;
 #[cfg(test)]
 mod captured_log;
 pub mod certificate;

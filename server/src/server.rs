@@ -13,13 +13,13 @@ use quiver_protocol::{CloseCode, units};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::has_active_transfers;
 use quiver_transport::{
-    CertificateInfo, CongestionControl, Endpoint, EndpointSettings, Identity, LogWriter, Protocol,
+    BufferBudget, CertificateInfo, Endpoint, EndpointSettings, Identity, LogWriter, Protocol,
+    WindowPolicy,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::accept;
-use crate::buffer_budget::BufferBudget;
 use crate::certificate::{self, ExpiryWarnings};
 use crate::config::{
     COUNT_TIMEOUT, Config, EXPIRY_CHECK_INTERVAL, HISTORY_CAPACITY, LIST_THREADS,
@@ -85,7 +85,10 @@ impl Server {
         let put_timeout = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_timeout);
         let (identity, is_new) = certificate::load_or_create(&config.certs)?;
         let expiry_warnings = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
-        let endpoint = listen(config.listen, &identity, config.congestion)?;
+        let buffer_budget = BufferBudget::new(config.buffer_budget);
+        let windows = WindowPolicy::new(buffer_budget.clone());
+        let settings = EndpointSettings { congestion: config.congestion, windows: windows.clone() };
+        let endpoint = listen(config.listen, &identity, &settings)?;
         let names = config.metrics_hosts;
         let metrics_page =
             config.metrics.map(|address| bind_metrics_page(address, names)).transpose()?;
@@ -106,7 +109,8 @@ impl Server {
             abort: CancellationToken::new(),
             max_file_size,
             put_timeout,
-            buffer_budget: BufferBudget::new(config.buffer_budget),
+            buffer_budget,
+            windows,
             list_pool: BackgroundPool::new(LIST_THREADS),
             proof_pool: BackgroundPool::with_pauses(PROOF_THREADS, || {
                 if has_active_transfers() { PROOF_REST_FACTOR } else { 0 }
@@ -263,11 +267,10 @@ fn bind_metrics_page(address: SocketAddr, names: Vec<HostName>) -> anyhow::Resul
 fn listen(
     address: ListenAddress,
     identity: &Identity,
-    congestion: CongestionControl,
+    settings: &EndpointSettings,
 ) -> anyhow::Result<Endpoint> {
-    let listen = |address| {
-        Endpoint::listen(address, identity, &[Protocol::QUIVER_1], EndpointSettings { congestion })
-    };
+    let listen =
+        |address| Endpoint::listen(address, identity, &[Protocol::QUIVER_1], settings.clone());
     let endpoint = match address {
         ListenAddress::One(address) => listen(address),
         ListenAddress::Every { port } => match listen((Ipv6Addr::UNSPECIFIED, port).into()) {

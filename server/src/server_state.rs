@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_transfer::BackgroundPool;
-use quiver_transport::LogWriter;
+use quiver_transport::{BufferBudget, LogWriter, WindowPolicy};
 use tokio_util::sync::CancellationToken;
 
-use crate::buffer_budget::BufferBudget;
 use crate::files::Files;
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
@@ -42,6 +41,8 @@ pub struct ServerState {
     pub put_timeout: Duration,
     /// Memory for responses that clients have not read yet.
     pub buffer_budget: BufferBudget,
+    /// How far the windows of connections may grow, with memory of the same budget.
+    pub windows: WindowPolicy,
     /// The threads that list folders.
     pub list_pool: BackgroundPool,
     /// The threads that hash stored files.

@@ -135,6 +135,9 @@ pub(crate) async fn receive_until<W: Write + Send + 'static, S>(
     let mut writer = BlockWriter::new(sink, from, announced, HashingThread::for_this_machine());
     let mut unpacker = Unpacker::new(announced);
     let mut block = writer.buffer();
+    if matches!(size, ContentSize::Known(_)) {
+        reader.expect_content(announced);
+    }
     let progress_at = |unpacker: &Unpacker, written| ReceiveProgress {
         received: offset + unpacker.received(),
         stored: offset + written,

@@ -8,6 +8,7 @@ use quinn::Connection;
 use crate::priority::StreamPriority;
 use crate::role::Role;
 use crate::stream::{CommandStream, StreamError};
+use crate::windows::WindowPolicy;
 
 /// A connection, its role, and the priority of its streams. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,6 +23,13 @@ impl Channel {
     #[must_use]
     pub fn new(connection: Connection, role: Role) -> Self {
         let priority = StreamPriority::new(connection.clone(), role);
+        Self { connection, role, priority }
+    }
+
+    /// Creates the only channel of a connection, whose windows follow the path as the policy allows.
+    #[must_use]
+    pub fn with_windows(connection: Connection, role: Role, policy: &WindowPolicy) -> Self {
+        let priority = StreamPriority::with_windows(connection.clone(), role, policy);
         Self { connection, role, priority }
     }
 

@@ -1,6 +1,6 @@
 //! Closing connections with a code, and the reasons why a connection ended.
 
-use quinn::{Connection, ConnectionError, VarInt};
+use quinn::{Connection, ConnectionError, TransportErrorCode, VarInt};
 use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_remark;
 use thiserror::Error;
@@ -37,6 +37,11 @@ pub enum ConnectionEnd {
     /// The other side supports none of the protocols that this side offers.
     #[error("no common protocol: {}", display_remark(.0))]
     NoCommonProtocol(String),
+    /// The path has lost too many packets at once for either side's QUIC: more than 1024 separate
+    /// parts of one stream were missing at the same time. The windows of the next connection are
+    /// smaller ([`WindowPolicy`](crate::WindowPolicy)).
+    #[error("the path lost too many packets at once")]
+    TooManyGaps,
     /// QUIC or TLS failed, with the reason as either side gave it.
     #[error("{}", display_remark(.0))]
     Failed(String),
@@ -47,6 +52,11 @@ const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 
 /// QUIC's CONNECTION_REFUSED (RFC 9000, 20.1).
 const CONNECTION_REFUSED: u64 = 0x2;
+
+/// QUIC's INTERNAL_ERROR (RFC 9000, 20.1), and the reason with which quinn-proto's receiver closes a
+/// connection in whose streams too much is missing. The sender gets both from its CONNECTION_CLOSE.
+const INTERNAL_ERROR: u64 = 0x1;
+const TOO_MANY_GAPS: &[u8] = b"too many gaps in stream buffer";
 
 impl From<ConnectionError> for ConnectionEnd {
     fn from(error: ConnectionError) -> Self {
@@ -63,6 +73,16 @@ impl From<ConnectionError> for ConnectionEnd {
             }
             ConnectionError::TimedOut => Self::TimedOut,
             ConnectionError::Reset => Self::Reset,
+            ConnectionError::ConnectionClosed(closed)
+                if is_too_many_gaps(closed.error_code, &closed.reason) =>
+            {
+                Self::TooManyGaps
+            }
+            ConnectionError::TransportError(error)
+                if is_too_many_gaps(error.code, error.reason.as_bytes()) =>
+            {
+                Self::TooManyGaps
+            }
             ConnectionError::ConnectionClosed(closed) => {
                 from_error_code(u64::from(closed.error_code), closed.to_string())
             }
@@ -75,4 +95,8 @@ impl From<ConnectionError> for ConnectionEnd {
             ConnectionError::CidsExhausted => Self::Failed("out of connection ids".to_owned()),
         }
     }
+}
+
+fn is_too_many_gaps(code: TransportErrorCode, reason: &[u8]) -> bool {
+    u64::from(code) == INTERNAL_ERROR && reason == TOO_MANY_GAPS
 }

@@ -31,6 +31,7 @@ use crate::role::RoleLimits;
 use crate::socket::BatchSocket;
 use crate::tls::{self, TlsError};
 use crate::trust::ServerVerifier;
+use crate::windows::WindowPolicy;
 
 /// Idle timeout of a connection. QUIC counts from the first packet that was sent after the last
 /// received one (RFC 9000, 10.1), which is a keep-alive at the latest: so the slot of a killed
@@ -84,6 +85,8 @@ pub struct Endpoint {
 pub struct EndpointSettings {
     /// The congestion control of what this side sends.
     pub congestion: CongestionControl,
+    /// How large the windows of its connections may become.
+    pub windows: WindowPolicy,
 }
 
 /// How an endpoint accepts connections.
@@ -128,6 +131,12 @@ impl Endpoint {
             // For systems without IPv6.
             .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))?;
         Ok(Self { filter: Some(filter), ..endpoint })
+    }
+
+    /// Makes all paths of this endpoint those of a network, also on loopback.
+    #[cfg(test)]
+    pub(crate) fn treating_paths_as_networks(self) -> Self {
+        Self { only_path: Some(PathMtu::UNKNOWN), ..self }
     }
 
     fn open(
@@ -223,6 +232,7 @@ impl Endpoint {
         }
         let path = self.path_to(address);
         let limits = protocol.dialled_role().limits(path.is_loopback());
+        let limits = limits.bound_stream_window(self.settings.windows.largest_window());
         config.transport_config(Arc::new(transport_config(path, &limits, &self.controllers)));
         let connecting = self
             .inner
@@ -267,7 +277,7 @@ impl Endpoint {
         let path = self.path_to(incoming.remote_address());
         let server_config = accept_config.server_config(path, &self.controllers);
         let connecting = incoming.accept_with(Arc::new(server_config))?;
-        Ok(Handshake::new(connecting, accept_config.protocols))
+        Ok(Handshake::new(connecting, accept_config.protocols, self.settings.windows.clone()))
     }
 
     /// The settings with which the endpoint was opened.

@@ -10,12 +10,14 @@ use crate::alpn::Protocol;
 use crate::channel::Channel;
 use crate::close::{ConnectionEnd, close};
 use crate::trust::peer_fingerprint;
+use crate::windows::WindowPolicy;
 
 /// A running handshake. Dropping it aborts it.
 #[derive(Debug)]
 pub struct Handshake {
     connecting: Connecting,
     protocols: Arc<[Protocol]>,
+    windows: WindowPolicy,
 }
 
 /// A connection that another machine dialled. It has the limits of a guest
@@ -26,11 +28,16 @@ pub struct AcceptedConnection {
     pub connection: Connection,
     /// The negotiated protocol, one of those that the endpoint accepts.
     pub protocol: Protocol,
+    windows: WindowPolicy,
 }
 
 impl Handshake {
-    pub(crate) fn new(connecting: Connecting, protocols: Arc<[Protocol]>) -> Self {
-        Self { connecting, protocols }
+    pub(crate) fn new(
+        connecting: Connecting,
+        protocols: Arc<[Protocol]>,
+        windows: WindowPolicy,
+    ) -> Self {
+        Self { connecting, protocols, windows }
     }
 
     /// Waits until the handshake is complete. If the other side shows a certificate, it has then
@@ -54,7 +61,7 @@ impl Handshake {
             close(&connection, CloseCode::ProtocolViolation);
             return Err(ConnectionEnd::Failed("the other side showed no certificate".to_owned()));
         }
-        Ok(AcceptedConnection { connection, protocol })
+        Ok(AcceptedConnection { connection, protocol, windows: self.windows })
     }
 }
 
@@ -65,6 +72,6 @@ impl AcceptedConnection {
     pub fn promote(self) -> Channel {
         let role = self.protocol.accepted_role();
         role.apply_to(&self.connection);
-        Channel::new(self.connection, role)
+        Channel::with_windows(self.connection, role, &self.windows)
     }
 }

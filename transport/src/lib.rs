@@ -9,6 +9,8 @@
 //! | [`congestion`] | congestion control: the choice of a controller, and its report |
 //! | [`endpoint`] | sockets that dial and accept, and their QUIC settings, each with its cost |
 //! | [`role`] | the limits of each role: windows and stream counts, each with its cost |
+//! | [`windows`] | windows that follow the path while content moves |
+//! | [`buffer_budget`] | memory for which all connections share one budget |
 //! | [`alpn`] | application protocols, with the roles of their two sides |
 //! | [`handshake`] | accepted connections and their protocols |
 //! | [`stream`] | reading and writing frames, with limits and timeouts |
@@ -24,6 +26,7 @@
 //! | [`log_writer`] | writing log lines on a separate thread |
 
 pub mod alpn;
+pub mod buffer_budget;
 pub mod channel;
 pub mod close;
 pub mod congestion;
@@ -42,12 +45,15 @@ mod relay_socket;
 pub mod role;
 pub mod send_meter;
 mod socket;
+mod stalled_pace;
 pub mod stream;
 pub mod tls;
 pub mod trust;
 mod unix;
+pub mod windows;
 
 pub use alpn::Protocol;
+pub use buffer_budget::BufferBudget;
 pub use channel::Channel;
 pub use close::{ConnectionEnd, close};
 pub use congestion::{CongestionAlgorithm, CongestionControl, CongestionReport};
@@ -62,6 +68,10 @@ pub use role::Role;
 pub use send_meter::SendMeter;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};
+pub use windows::WindowPolicy;
 
 /// The connection type, so that dependents need not depend on quinn for it.
 pub use quinn::Connection;
+
+/// The counts of frames in a connection's statistics, for the same reason.
+pub use quinn::FrameStats;

@@ -3,6 +3,7 @@
 //! content wait, for a bounded time, while writes of control traffic wait. If several streams carry
 //! content, at least one of them always has data ready, and the send window is smaller.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,11 +15,13 @@ use parking_lot::Mutex;
 use quinn::Connection;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::congestion::{self, AcknowledgedBytes};
-use crate::role::Role;
+use crate::role::{Role, SHORT_PATH};
 use crate::send_meter::SendMeter;
+use crate::stalled_pace::StalledPace;
+use crate::windows::{ConnectionWindows, ContentReader, WindowPolicy};
 
 /// How long control traffic may delay content: many round trips of a busy connection. Control
 /// traffic that waits longer waits for an application that does not read: it must not stop other
@@ -43,22 +46,34 @@ struct PriorityState {
     /// The connection whose send window the streams share, and its role, which determines the size
     /// of that window.
     connection: Option<(Connection, Role)>,
+    /// The windows that follow the path; `None` if they stay as they are.
+    windows: Option<ConnectionWindows>,
+    /// Writes of control traffic that have waited longer than `CONTENT_DELAY`.
+    late_control: AtomicUsize,
     /// Counts what the other side has acknowledged.
     acknowledged: Option<Arc<AcknowledgedBytes>>,
 }
 
 /// Counts a stream that carries content, until dropped.
-#[derive(Debug)]
 pub(crate) struct ContentStream {
     priority: StreamPriority,
     /// Whether it has bounded the send window by the congestion window.
     has_bounded_window: bool,
     /// Bytes that the connection had sent and received when this was last asked for.
     moved: u64,
+    /// Resolves once the other side has acknowledged the stream; `None` until the stream ends.
+    acknowledged: Option<Acknowledged>,
+    /// The pace of content that the other side does not read; `None` if windows stay as they are.
+    pace: Option<StalledPace>,
 }
+
+type Acknowledged = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// Counts a write of control traffic that waits, until dropped.
 struct WaitingControl<'a>(&'a PriorityState);
+
+/// Counts a write of control traffic that waits longer than content may be delayed, until dropped.
+struct LateControl<'a>(&'a PriorityState);
 
 impl StreamPriority {
     /// Creates the priority of a connection in this role. It sets the connection's send window.
@@ -71,6 +86,31 @@ impl StreamPriority {
         }))
     }
 
+    /// Creates the priority of a connection whose windows follow its path, as the policy allows. On
+    /// loopback they stay as they are.
+    #[must_use]
+    pub fn with_windows(connection: Connection, role: Role, policy: &WindowPolicy) -> Self {
+        if connection.remote_address().ip().to_canonical().is_loopback() {
+            return Self::new(connection, role);
+        }
+        Self::on_network(connection, role, policy)
+    }
+
+    pub(crate) fn on_network(connection: Connection, role: Role, policy: &WindowPolicy) -> Self {
+        let windows = ConnectionWindows::new(connection.clone(), role, policy.clone());
+        Self(Arc::new(PriorityState {
+            acknowledged: congestion::acknowledged_bytes(&connection),
+            connection: Some((connection, role)),
+            windows: Some(windows),
+            ..PriorityState::default()
+        }))
+    }
+
+    /// Counts one more stream on which content is received; `None` if windows stay as they are.
+    pub(crate) fn add_content_reader(&self) -> Option<ContentReader> {
+        self.0.windows.as_ref().map(ConnectionWindows::add_reader)
+    }
+
     /// Starts to measure what holds back the connection's data.
     pub(crate) fn start_send_meter(&self) -> Option<SendMeter> {
         let (connection, _) = self.0.connection.as_ref()?;
@@ -80,7 +120,16 @@ impl StreamPriority {
     /// Counts one more stream that carries content.
     pub(crate) fn add_content_stream(&self) -> ContentStream {
         self.change_content_streams(|streams| streams + 1);
-        ContentStream { priority: self.clone(), has_bounded_window: false, moved: 0 }
+        if let Some(windows) = &self.0.windows {
+            windows.add_writer();
+        }
+        ContentStream {
+            priority: self.clone(),
+            has_bounded_window: false,
+            moved: 0,
+            acknowledged: None,
+            pace: self.0.windows.is_some().then(StalledPace::default),
+        }
     }
 
     fn change_content_streams(&self, change: impl FnOnce(usize) -> usize) {
@@ -90,14 +139,23 @@ impl StreamPriority {
         if let Some((connection, role)) = &self.0.connection
             && (before > 1) != (*streams > 1)
         {
-            connection.set_send_window(role.send_window(*streams, connection.rtt()));
+            connection.set_send_window(self.send_window(*role, *streams, connection.rtt()));
         }
+    }
+
+    fn send_window(&self, role: Role, content_streams: usize, round_trip: Duration) -> u64 {
+        let window = role.send_window(content_streams, round_trip);
+        if round_trip < SHORT_PATH {
+            return window;
+        }
+        self.0.windows.as_ref().map_or(window, |windows| windows.send_window().max(window))
     }
 
     /// Sets the send window to that of the role, but to at most `limit`.
     fn set_send_window(&self, limit: impl FnOnce(&Connection) -> u64) {
         let Some((connection, role)) = &self.0.connection else { return };
-        let window = role.send_window(*self.0.content_streams.lock(), connection.rtt());
+        let streams = *self.0.content_streams.lock();
+        let window = self.send_window(*role, streams, connection.rtt());
         connection.set_send_window(window.min(limit(connection)));
     }
 
@@ -114,6 +172,7 @@ impl StreamPriority {
         match timeout(CONTENT_DELAY, write.as_mut()).await {
             Ok(written) => written,
             Err(_) => {
+                let _late = LateControl::new(&self.0);
                 drop(waiting);
                 write.await
             }
@@ -124,7 +183,16 @@ impl StreamPriority {
     pub(crate) async fn write_content<F: Future>(&self, write: F) -> F::Output {
         let mut write = pin!(write);
         let mut drained: Option<Pin<Box<Notified<'_>>>> = None;
+        let mut has_yielded = false;
         poll_fn(|context| {
+            // What has become available is offered to control traffic first, which was woken at the
+            // same time.
+            if self.0.late_control.load(Ordering::SeqCst) > 0 && !has_yielded {
+                has_yielded = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            has_yielded = false;
             loop {
                 if let Some(drained) = &mut drained {
                     ready!(drained.as_mut().poll(context));
@@ -149,10 +217,49 @@ impl ContentStream {
     /// that must not wait in QUIC's buffer: a connection that is relayed inside a stream has priorities of its own,
     /// which data that is buffered below it cannot obey.
     pub(crate) fn follow_congestion_window(&mut self) {
-        self.has_bounded_window = true;
+        if !self.has_bounded_window {
+            self.has_bounded_window = true;
+            self.set_bounded(true);
+        }
         self.priority.set_send_window(|connection| {
             (2 * connection.stats().path.cwnd).max(MIN_FOLLOWING_WINDOW)
         });
+    }
+
+    fn set_bounded(&self, is_bounded: bool) {
+        if let Some(windows) = &self.priority.0.windows {
+            windows.set_bounded(is_bounded);
+        }
+    }
+
+    /// Notes that the stream ends, and how to learn that the other side has acknowledged it.
+    pub(crate) fn end(&mut self, acknowledged: impl Future + Send + Sync + 'static) {
+        if self.priority.0.windows.is_some() {
+            self.acknowledged = Some(Box::pin(async move {
+                acknowledged.await;
+            }));
+        }
+    }
+
+    /// The bytes that the next write may take, of `length`. Waits if the other side does not read.
+    pub(crate) async fn next_length(&mut self, length: usize) -> usize {
+        let Some(pace) = &mut self.pace else { return length };
+        if let Some(windows) = &self.priority.0.windows {
+            windows.note_content();
+        }
+        pace.next_length(length).await
+    }
+
+    /// Tells the pace how much a write took that began at `start`.
+    pub(crate) fn note_write(&mut self, start: Instant, written: usize) {
+        let Some((pace, (connection, _))) =
+            self.pace.as_mut().zip(self.priority.0.connection.as_ref())
+        else {
+            return;
+        };
+        if pace.needs_reports(start.elapsed()) {
+            pace.note_write(start.elapsed(), written, connection.stats().frame_tx.data_blocked);
+        }
     }
 
     /// Whether the connection has moved at least half as much as `own` bytes for others since the last call. `own` is
@@ -169,7 +276,16 @@ impl ContentStream {
 impl Drop for ContentStream {
     fn drop(&mut self) {
         self.priority.change_content_streams(|streams| streams.saturating_sub(1));
+        if let Some(windows) = &self.priority.0.windows {
+            let acknowledged = self.acknowledged.take();
+            windows.remove_writer(async move {
+                if let Some(acknowledged) = acknowledged {
+                    acknowledged.await;
+                }
+            });
+        }
         if self.has_bounded_window {
+            self.set_bounded(false);
             self.priority.set_send_window(|_| u64::MAX);
         }
     }
@@ -190,10 +306,28 @@ impl Drop for WaitingControl<'_> {
     }
 }
 
+impl<'a> LateControl<'a> {
+    fn new(state: &'a PriorityState) -> Self {
+        state.late_control.fetch_add(1, Ordering::SeqCst);
+        Self(state)
+    }
+}
+
+impl Drop for LateControl<'_> {
+    fn drop(&mut self) {
+        self.0.late_control.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl fmt::Debug for ContentStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContentStream").field("moved", &self.moved).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::sync::oneshot;
-    use tokio::time::Instant;
 
     use super::*;
 

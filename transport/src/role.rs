@@ -14,29 +14,39 @@ pub const CLIENT_CONTENT_STREAMS: u32 = 8;
 /// server may have sent to it: enough for a hello and the response.
 const GUEST_WINDOW: u32 = 64 * 1024;
 
-/// Unread bytes that one stream of a member may hold.
-const MEMBER_STREAM_WINDOW: u32 = 1024 * 1024;
+/// Unread bytes that one stream may hold on a network, and the largest window of a connection. At 1
+/// Gbit/s and a round trip of 200 ms, 25 MB are in flight, and a lost packet waits for 1.25 round
+/// trips: 56 MB. The connection's receive window bounds all streams and grows with the path
+/// ([`crate::windows`]), so a large stream window costs no memory.
+pub(crate) const LARGEST_WINDOW: u32 = 64 * 1024 * 1024;
 
-/// The same for a member on the same machine: enough for the short round trip, and after a kill of
-/// the server a put has less to send again.
+/// The smallest stream window on a network, after connections have lost too many packets at once.
+/// With datagrams of 1200 bytes or more, not even every other one is 1024 gaps in it.
+pub(crate) const SMALLEST_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+
+/// Unread bytes that one stream of a member on the same machine may hold: enough for the short round
+/// trip, and after a kill of the server a put has less to send again.
 const LOOPBACK_MEMBER_STREAM_WINDOW: u32 = 448 * 1024;
 
-/// Unread bytes that all streams of a member together may hold: 2 MiB of requests, and the content
-/// of puts, of which the server allows at most 4 MiB at once (CONTENT_MEMORY in
-/// server/src/config.rs), so that content never uses up the part that requests need.
+/// Unread bytes that all streams of a member together may hold, while no more is needed for a long
+/// path. On loopback that is 2 MiB of requests and the content of puts, of which the server allows
+/// at most 4 MiB at once (CONTENT_MEMORY in server/src/config.rs), so that content never uses up the
+/// part that requests need.
 const MEMBER_RECEIVE_WINDOW: u32 = 6 * 1024 * 1024;
 
-/// Unacknowledged bytes that the server may have sent to a member. Bounds the server's memory, and
-/// how long a message waits behind content: at 500 MB/s these bytes take two milliseconds.
+/// Unacknowledged bytes that the server may have sent to a member, while no more is needed for a long
+/// path. Bounds the server's memory, and how long a message waits behind content: at 500 MB/s these bytes take two milliseconds.
 const MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
 
-/// Unread bytes that one stream to a client may hold. A client has few streams of content and reads
-/// them at full speed. It sends the server a packet for every eighth of this window that it reads,
-/// so a smaller window costs packets.
-const CLIENT_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+/// A ninth of the unread bytes that all streams to a client may hold, while no more is needed for a
+/// long path.
+const CLIENT_STREAM_SHARE: u32 = 2 * 1024 * 1024;
 
-/// The same if the server is on the same machine: with the three blocks that the client may have
-/// read and not yet written, a kill of the client loses at most `CLIENT_STREAM_WINDOW` and a block.
+/// Unread bytes that one stream to a client may hold if the server is on the same machine. A client
+/// has few streams of content and reads them at full speed. It sends the server a packet for every
+/// eighth of this window that it reads, so a smaller window costs packets. With the three blocks
+/// that the client may have read and not yet written, a kill of the client loses at most 2 MiB and
+/// a block.
 const LOOPBACK_CLIENT_STREAM_WINDOW: u32 = 1536 * 1024;
 
 /// Unacknowledged bytes that a client may have sent to its server.
@@ -50,7 +60,7 @@ const EVENT_STREAMS: u32 = 8;
 const SHARED_SEND_WINDOW: u64 = 384 * 1024;
 
 /// A path is short if its round-trip time is below this: one machine or building, under any load.
-const SHORT_PATH: Duration = Duration::from_millis(5);
+pub(crate) const SHORT_PATH: Duration = Duration::from_millis(5);
 
 /// The relation of the two sides of a connection, from this side's view. Which side dialled does
 /// not matter: the protocol, and what the other side has proved, determine the role.
@@ -71,7 +81,7 @@ pub enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoleLimits {
     /// Unread bytes that one stream may hold. Costs no additional memory: the receive window bounds
-    /// all streams together. Fixed when a connection starts (RFC 9000, 18.2; quinn has no setter).
+    /// all streams together. On a network it is larger than that, because it cannot grow: fixed when a connection starts (RFC 9000, 18.2; quinn has no setter).
     pub stream_window: u32,
     /// Unread bytes that all streams together may hold: the memory that the other side can make
     /// this side use.
@@ -96,12 +106,15 @@ impl Role {
     #[must_use]
     pub fn limits(self, is_loopback: bool) -> RoleLimits {
         let select = |loopback, network| if is_loopback { loopback } else { network };
-        let member_stream = select(LOOPBACK_MEMBER_STREAM_WINDOW, MEMBER_STREAM_WINDOW);
-        let client_stream = select(LOOPBACK_CLIENT_STREAM_WINDOW, CLIENT_STREAM_WINDOW);
-        // Content streams that the application does not read fill only their own windows, so one
-        // stream window is left for control streams. Costs at most 18 MiB a connection, 13.5 MiB on
-        // loopback.
-        let client_receive = (CLIENT_CONTENT_STREAMS + 1) * client_stream;
+        let member_stream = select(LOOPBACK_MEMBER_STREAM_WINDOW, LARGEST_WINDOW);
+        let client_stream = select(LOOPBACK_CLIENT_STREAM_WINDOW, LARGEST_WINDOW);
+        // On loopback, content streams that the application does not read fill only their own
+        // windows, so one stream window is left for control streams. On a network, one stream may
+        // use the whole window of its connection, and `crate::windows` says how control traffic
+        // passes. Costs at most 18 MiB a connection, 13.5 MiB on loopback, beside what a long path
+        // needs.
+        let client_share = select(LOOPBACK_CLIENT_STREAM_WINDOW, CLIENT_STREAM_SHARE);
+        let client_receive = (CLIENT_CONTENT_STREAMS + 1) * client_share;
         let (stream_window, receive_window, send_window, bidirectional_streams) = match self {
             // The stream window is a member's, because it cannot change when the guest becomes one.
             Self::Guest => (member_stream, GUEST_WINDOW, GUEST_WINDOW.into(), 1),
@@ -159,6 +172,12 @@ impl RoleLimits {
         }
     }
 
+    /// Bounds the stream window, for a connection over a path that loses many packets at once.
+    #[must_use]
+    pub(crate) fn bound_stream_window(self, largest: u32) -> Self {
+        Self { stream_window: self.stream_window.min(largest), ..self }
+    }
+
     /// Writes these limits to the settings of a new connection.
     pub(crate) fn configure(&self, config: &mut TransportConfig) {
         config
@@ -190,10 +209,10 @@ mod tests {
         assert_eq!(
             network,
             [
-                (MIB, 64 * KIB, 64 * KIB, 1),
-                (MIB, 6 * MIB, MIB, 64),
-                (2 * MIB, 18 * MIB, 2 * MIB, 8),
-                (2 * MIB, 18 * MIB, 2 * MIB, 64),
+                (64 * MIB, 64 * KIB, 64 * KIB, 1),
+                (64 * MIB, 6 * MIB, MIB, 64),
+                (64 * MIB, 18 * MIB, 2 * MIB, 8),
+                (64 * MIB, 18 * MIB, 2 * MIB, 64),
             ]
         );
         let loopback = ROLES.map(|role| windows(role, true));

@@ -2,6 +2,7 @@
 //! commands.
 
 mod error;
+mod reader;
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use quinn::{RecvStream, SendStream, VarInt};
 use quiver_protocol::limits::{self, CHUNK};
 use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal, frame};
 use tokio::task::yield_now;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 pub use self::error::StreamError;
+pub use self::reader::FrameReader;
 use crate::priority::{ContentStream, StreamPriority};
-use crate::send_meter::SendMeter;
 
 /// Bytes of small frames that are buffered before they are passed to QUIC.
 const FLUSH_THRESHOLD: usize = 32 * 1024;
@@ -48,14 +49,6 @@ pub struct CommandStream {
     pub writer: FrameWriter,
 }
 
-/// The receiving half of a stream.
-#[derive(Debug)]
-pub struct FrameReader {
-    stream: RecvStream,
-    /// Bytes that were received together with the last frame and are not read yet.
-    buffered: Bytes,
-}
-
 /// The sending half of a stream. Small frames are buffered until [`flush`](Self::flush) or
 /// [`end`](Self::end).
 ///
@@ -69,8 +62,8 @@ pub struct FrameWriter {
     /// Bytes that QUIC accepts next.
     outgoing: Bytes,
     /// Set once the stream carries content.
-    content: Option<ContentStream>,
-    priority: StreamPriority,
+    content: Option<Box<ContentStream>>,
+    pub(crate) priority: StreamPriority,
     /// How long a write of control traffic may take.
     write_timeout: Option<Duration>,
 }
@@ -88,6 +81,7 @@ impl CommandStream {
     /// Makes the stream write control traffic before content of other streams with this priority.
     #[must_use]
     pub fn with_priority(mut self, priority: StreamPriority) -> Self {
+        self.reader.set_priority(priority.clone());
         self.writer.priority = priority;
         self
     }
@@ -116,7 +110,7 @@ impl From<(SendStream, RecvStream)> for CommandStream {
         // Fails only if the stream has ended, and then the priority does not matter.
         let _ = send.set_priority(CONTROL_PRIORITY);
         Self {
-            reader: FrameReader { stream: recv, buffered: Bytes::new() },
+            reader: FrameReader::new(recv),
             writer: FrameWriter {
                 stream: send,
                 buffered: Vec::new(),
@@ -129,131 +123,11 @@ impl From<(SendStream, RecvStream)> for CommandStream {
     }
 }
 
-impl FrameReader {
-    /// Reads one whole frame, with at most `limit` bytes of payload, within `timeout`.
-    ///
-    /// # Errors
-    /// [`StreamError`]; [`FrameError::Truncated`] if the stream ends first.
-    pub async fn read_frame(
-        &mut self,
-        limit: usize,
-        timeout: Duration,
-    ) -> Result<Frame, StreamError> {
-        let read = async {
-            let mut header = [0; FrameHeader::LENGTH];
-            self.read_exact(&mut header).await?;
-            let header = FrameHeader::parse(header)?;
-            let length = usize::from(header.length);
-            if length > limit {
-                return Err(FrameError::TooLong { length, limit }.into());
-            }
-            let mut payload = vec![0; length];
-            self.read_exact(&mut payload).await?;
-            Ok(Frame { kind: header.kind, payload })
-        };
-        time::timeout(timeout, read).await.map_err(|_| StreamError::TimedOut(timeout))?
-    }
-
-    /// Reads one frame of a response. An Error frame becomes [`StreamError::Refused`].
-    ///
-    /// # Errors
-    /// [`StreamError`].
-    pub async fn read_response(
-        &mut self,
-        limit: usize,
-        timeout: Duration,
-    ) -> Result<Frame, StreamError> {
-        let frame = self.read_frame(limit, timeout).await?;
-        if frame.kind == FrameKind::Error {
-            return Err(Refusal::decode(&frame.payload)?.into());
+impl Drop for FrameWriter {
+    fn drop(&mut self) {
+        if let Some(content) = &mut self.content {
+            content.end(self.stream.stopped());
         }
-        Ok(frame)
-    }
-
-    /// Waits until the other side finishes the stream, and checks that it sends no more bytes.
-    ///
-    /// # Errors
-    /// [`FrameError::Trailing`] if it sends more, [`StreamError::TimedOut`] if it does not finish
-    /// the stream.
-    pub async fn read_end(&mut self, timeout: Duration) -> Result<(), StreamError> {
-        if !self.buffered.is_empty() {
-            return Err(FrameError::Trailing.into());
-        }
-        let end = time::timeout(timeout, self.stream.read_chunk(1, true)).await;
-        match end.map_err(|_| StreamError::TimedOut(timeout))? {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => Err(FrameError::Trailing.into()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Resolves when the other side sends bytes that the conversation does not allow
-    /// ([`FrameError::Trailing`]) or resets the stream ([`StreamError::Reset`]). Never resolves if
-    /// it finishes the stream.
-    pub async fn interrupted(&mut self) -> StreamError {
-        if !self.buffered.is_empty() {
-            return FrameError::Trailing.into();
-        }
-        match self.stream.read_chunk(1, true).await {
-            Ok(Some(_)) => FrameError::Trailing.into(),
-            Ok(None) => std::future::pending().await,
-            Err(error) => error.into(),
-        }
-    }
-
-    /// Stops reading: drops further bytes, and asks the other side to stop sending.
-    pub fn stop(&mut self) {
-        self.buffered.clear();
-        // Fails only if the stream has ended already.
-        let _ = self.stream.stop(VarInt::from_u32(0));
-    }
-
-    /// Fills `buffer`, and keeps further bytes that were received with it: each read of the QUIC
-    /// stream takes the lock that all streams of the connection share.
-    async fn read_exact(&mut self, mut buffer: &mut [u8]) -> Result<(), StreamError> {
-        while !buffer.is_empty() {
-            if self.buffered.is_empty() {
-                let chunk = self.stream.read_chunk(usize::MAX, true).await?;
-                self.buffered = chunk.ok_or(FrameError::Truncated)?.bytes;
-            }
-            let (start, rest) = buffer.split_at_mut(buffer.len().min(self.buffered.len()));
-            self.buffered.copy_to_slice(start);
-            buffer = rest;
-        }
-        Ok(())
-    }
-
-    /// Reads the next received bytes of the raw stream. Returns `None` at its end.
-    ///
-    /// # Errors
-    /// [`StreamError`].
-    pub async fn read_piece(&mut self, timeout: Duration) -> Result<Option<Bytes>, StreamError> {
-        if !self.buffered.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.buffered)));
-        }
-        let read = time::timeout(timeout, self.stream.read_chunk(usize::MAX, true)).await;
-        let chunk = read.map_err(|_| StreamError::TimedOut(timeout))??;
-        Ok(chunk.map(|chunk| chunk.bytes))
-    }
-
-    /// Reads the next received bytes of the raw stream into `pieces`. Returns the number of pieces,
-    /// or `None` at the end of the stream.
-    ///
-    /// # Errors
-    /// [`StreamError`].
-    pub async fn read_pieces(
-        &mut self,
-        pieces: &mut [Bytes],
-        timeout: Duration,
-    ) -> Result<Option<usize>, StreamError> {
-        if let Some(first) = pieces.first_mut()
-            && !self.buffered.is_empty()
-        {
-            *first = std::mem::take(&mut self.buffered);
-            return Ok(Some(1));
-        }
-        let read = time::timeout(timeout, self.stream.read_chunks(pieces)).await;
-        Ok(read.map_err(|_| StreamError::TimedOut(timeout))??)
     }
 }
 
@@ -283,10 +157,19 @@ impl FrameWriter {
 
     async fn write_outgoing(&mut self) -> Result<(), StreamError> {
         while !self.outgoing.is_empty() {
+            if let Some(content) = &mut self.content {
+                let length = content.next_length(self.outgoing.len()).await;
+                let start = Instant::now();
+                // A cancelled write has taken nothing.
+                let mut part = self.outgoing.slice(..length);
+                let write = self.stream.write_chunks(std::slice::from_mut(&mut part));
+                let written = self.priority.write_content(write).await?.bytes;
+                self.outgoing.advance(written);
+                content.note_write(start, written);
+                continue;
+            }
             let write = self.stream.write_chunks(std::slice::from_mut(&mut self.outgoing));
-            if self.content.is_some() {
-                self.priority.write_content(write).await?;
-            } else if let Some(limit) = self.write_timeout {
+            if let Some(limit) = self.write_timeout {
                 let Ok(written) = time::timeout(limit, self.priority.write_control(write)).await
                 else {
                     // Otherwise QUIC would keep the unread bytes until the connection ends.
@@ -350,14 +233,7 @@ impl FrameWriter {
     pub fn start_content(&mut self) {
         // Fails only if the stream has ended, and then the priority does not matter.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
-        self.content = Some(self.priority.add_content_stream());
-    }
-
-    /// Starts to measure what holds back the data that this side of the connection sends; `None` on a
-    /// stream without [priority](CommandStream::with_priority).
-    #[must_use]
-    pub fn start_send_meter(&self) -> Option<SendMeter> {
-        self.priority.start_send_meter()
+        self.content = Some(Box::new(self.priority.add_content_stream()));
     }
 
     /// Writes packets of a connection inside this stream. What QUIC buffers of the connection's content is bounded from

@@ -278,7 +278,7 @@ impl MultiFileArgs {
 pub struct RetryArgs {
     /// How long to try to reconnect after losing the connection, counted from the last progress;
     /// 0 gives up at once
-    #[arg(long, alias = "patience", value_name = "SECONDS", default_value_t = 60,
+    #[arg(long, alias = "patience", value_name = "SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub retry_timeout: u64,
 }

@@ -4,6 +4,7 @@
 mod contacts;
 mod file_start;
 mod peers;
+mod reconnect;
 mod resume;
 mod transfers;
 
@@ -29,7 +30,7 @@ use crate::journal::{Journal, UnfinishedFiles, UnfinishedShare};
 use crate::peer::Peers;
 use crate::peer_store::OfferNumber;
 use crate::questions::Questions;
-use crate::reconnecting::{ReconnectingSession, SessionHandle};
+use crate::reconnecting::{BoundHandle, ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
 use crate::seen_names::SeenNames;
 use crate::settings::ClientSettings;
@@ -200,6 +201,7 @@ impl Client {
         reporter.set_connection(ConnectionState::Connected(welcome.clone()));
         self.0.peers.set_session(session.clone());
         let mut tasks = self.0.tasks.lock();
+        tasks.all.spawn(session.clone().watch_silence());
         tasks.all.spawn(forward_events(session, reporter));
         if let Some(accepted) = self.0.accepted.lock().take() {
             tasks.all.spawn(peers::fetch_accepted(Arc::downgrade(&self.0), accepted));
@@ -232,7 +234,20 @@ impl Client {
         self.0.session.lock().clone().ok_or_else(|| InvalidRequest::NotConnected.into())
     }
 
-    /// The current session, for commands.
+    /// Watches the connections of a session until this client leaves.
+    fn watch_silence(&self, session: ReconnectingSession) {
+        let mut tasks = self.0.tasks.lock();
+        tasks.reap();
+        tasks.all.spawn(session.watch_silence());
+    }
+
+    /// The current session, for a command that cannot continue on another connection. Waits while the connection is
+    /// silent.
+    pub(crate) async fn command_handle(&self) -> Result<BoundHandle, ClientError> {
+        Ok(self.session()?.command_handle().await)
+    }
+
+    /// The current session.
     pub(crate) fn handle(&self) -> Result<SessionHandle, ClientError> {
         Ok(self.session()?.handle())
     }
@@ -270,6 +285,10 @@ async fn forward_events(sessions: ReconnectingSession, reporter: Reporter) {
                 why = connection.closed() => break why.into(),
             }
         };
+        // One that was silent is closed after another one has replaced it.
+        if end == ConnectionEnd::ClosedLocally && sessions.is_replaced(&connection) {
+            continue;
+        }
         reporter.set_connection(ConnectionState::Lost(end.to_string()));
     }
 }

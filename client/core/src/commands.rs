@@ -9,6 +9,7 @@ use quiver_transport::StreamError;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::exchange::{self, Entries, ListItem, ResponsePart, ResponseReader, unexpected_reply};
+use crate::reconnecting::BoundHandle;
 use crate::seen_names::{FolderNames, SeenChange};
 pub use crate::typed_path::parse_path;
 use crate::typed_path::{self, parse_folder};
@@ -22,6 +23,7 @@ pub struct ClientRows {
     client: Client,
     /// The connected ones so far.
     connected: Vec<String>,
+    _bound: BoundHandle,
 }
 
 /// A folder's entries, in byte order, as the server sends them.
@@ -32,6 +34,7 @@ pub struct FolderEntries {
     client: Client,
     /// The names so far.
     names: FolderNames,
+    _bound: BoundHandle,
 }
 
 impl Client {
@@ -47,7 +50,8 @@ impl Client {
             let why = format!("it has {length} bytes where at most {limit} are allowed");
             return Err(ClientError::refused(what, Refusal::new(RefusalCode::TooLarge, why)));
         }
-        match self.send_request(&request, what).await?.single_reply().await {
+        let (response, _bound) = self.send_request(&request, what).await?;
+        match response.single_reply().await {
             Ok(Reply::Text { text }) => Ok(text),
             Ok(_) => Err(ClientError::stream(what, unexpected_reply("expected a text"))),
             Err(error) => Err(ClientError::stream(what, error)),
@@ -59,8 +63,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn status(&self) -> Result<ClientRows, ClientError> {
-        let response = self.send_request(&Request::Status, NO_STATUS).await?;
-        Ok(ClientRows { response, client: self.clone(), connected: Vec::new() })
+        let (response, bound) = self.send_request(&Request::Status, NO_STATUS).await?;
+        Ok(ClientRows { response, client: self.clone(), connected: Vec::new(), _bound: bound })
     }
 
     /// Requests a folder's entries; the empty text is the server's root.
@@ -83,10 +87,10 @@ impl Client {
         folder: FolderPath,
         what: String,
     ) -> Result<FolderEntries, ClientError> {
-        let handle = self.handle()?;
+        let handle = self.command_handle().await?;
         let (client, names) = (self.clone(), FolderNames::new(folder.as_str()));
         match exchange::list(&handle.connection, folder, handle.timeout).await {
-            Ok(entries) => Ok(FolderEntries { entries, what, client, names }),
+            Ok(entries) => Ok(FolderEntries { entries, what, client, names, _bound: handle }),
             Err(error) => Err(ClientError::stream(what, error)),
         }
     }
@@ -108,7 +112,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn remove(&self, path: &FilePath) -> Result<(), ClientError> {
-        let handle = self.handle()?;
+        let handle = self.command_handle().await?;
         let removed = exchange::remove(&handle.connection, path.clone(), handle.timeout).await;
         let what = || format!("cannot remove {}", display_safe(path.as_str()));
         removed.map_err(|error| ClientError::stream(what(), error))?;
@@ -121,7 +125,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn make_folder(&self, path: &FilePath) -> Result<bool, ClientError> {
-        let handle = self.handle()?;
+        let handle = self.command_handle().await?;
         let (connection, timeout) = (&handle.connection, handle.timeout);
         let made = exchange::make_folder(connection, path.clone(), None, timeout).await;
         let what = || format!("cannot make {}", display_safe(path.as_str()));
@@ -150,7 +154,7 @@ impl Client {
             let folder = parse_folder(typed).map_err(refused)?;
             folder.join(from.file_name()).map_err(|rule| refused(rule.into()))
         };
-        let handle = self.handle()?;
+        let handle = self.command_handle().await?;
         let rename = async |to: &FilePath| {
             exchange::rename(&handle.connection, from.clone(), to.clone(), replace).await
         };
@@ -179,11 +183,12 @@ impl Client {
         &self,
         request: &Request,
         what: &str,
-    ) -> Result<ResponseReader, ClientError> {
-        let handle = self.handle()?;
+    ) -> Result<(ResponseReader, BoundHandle), ClientError> {
+        let handle = self.command_handle().await?;
         let response =
             ResponseReader::send_request(&handle.connection, request, handle.timeout).await;
-        response.map_err(|error| ClientError::stream(what, error))
+        let response = response.map_err(|error| ClientError::stream(what, error))?;
+        Ok((response, handle))
     }
 
     /// Notes names of this client's server.

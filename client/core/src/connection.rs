@@ -8,11 +8,13 @@ mod events;
 mod sign_in;
 mod trust;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use parking_lot::Mutex;
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{ClientName, Fingerprint, Secret};
 use quiver_transport::{Channel, Connection, Endpoint, Identity, IdentityError, PathFacts};
@@ -33,7 +35,6 @@ use crate::reporter::Reporter;
 use crate::settings::ClientSettings;
 use dial::{DialFailure, DialLimits};
 pub(crate) use events::ServerEvents;
-use sign_in::GuestConnection;
 pub(crate) use trust::PinnedServer;
 
 /// How long dialling takes before the user is told.
@@ -49,6 +50,8 @@ pub(crate) struct Connector {
     /// The trusted server; `None` before the first connection of this run.
     pub(crate) pin: Option<PinnedServer>,
     endpoint: Endpoint,
+    /// The server's addresses, as they were found last.
+    addresses: Mutex<Vec<SocketAddr>>,
     identity: Arc<Identity>,
     /// Why the identity lasts for this run only; `None` if it is stored.
     pub(crate) identity_not_stored: Option<String>,
@@ -115,6 +118,7 @@ impl Connector {
             known: folders.known_servers().map_err(Clone::clone),
             pin: None,
             endpoint,
+            addresses: Mutex::default(),
             identity: Arc::new(identity),
             identity_not_stored,
             name: settings.name.clone(),
@@ -156,7 +160,7 @@ impl Connector {
             self.report_detail(ConnectionDetail::Trusted { fingerprint, source }).await;
             self.pin = Some(pin);
         }
-        let guest = GuestConnection::new(self.dial().await?);
+        let guest = self.guest(self.dial().await?);
         self.reporter.set_connection(ConnectionState::SigningIn);
         self.sign_in(guest, true).await
     }
@@ -168,7 +172,7 @@ impl Connector {
     pub(crate) async fn reconnect(&mut self) -> Result<Session, ClientError> {
         self.is_first = false;
         self.restart_deadline();
-        let guest = GuestConnection::new(self.dial().await?);
+        let guest = self.guest(self.dial().await?);
         self.sign_in(guest, false).await
     }
 
@@ -206,8 +210,9 @@ impl Connector {
         identity: Option<&Arc<Identity>>,
         pin: Option<Fingerprint>,
     ) -> Result<Connection, DialFailure> {
-        let limits = DialLimits { deadline: self.deadline, heeds_refusals: self.is_first };
-        let dialling = dial::dial(&self.endpoint, &self.server, identity, pin, limits);
+        let limits = DialLimits { deadline: self.deadline, is_after_loss: !self.is_first };
+        let dialling =
+            dial::dial(&self.endpoint, &self.server, &self.addresses, identity, pin, limits);
         tokio::pin!(dialling);
         if !self.is_first {
             return dialling.await;

@@ -114,7 +114,7 @@ impl Client {
         path: &FilePath,
         verb: &str,
     ) -> Result<Option<EntryKind>, ClientError> {
-        let handle = self.handle()?;
+        let handle = self.command_handle().await?;
         let folder = FolderPath::from(path.clone());
         let listed = match exchange::list(&handle.connection, folder, handle.timeout).await {
             Ok(mut entries) => entries.next().await.map(drop),

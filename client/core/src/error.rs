@@ -322,7 +322,10 @@ pub fn is_transient(code: RefusalCode) -> bool {
 #[must_use]
 pub fn is_connection_loss(ended: &ConnectionEnd) -> bool {
     match ended {
-        ConnectionEnd::TimedOut | ConnectionEnd::Reset | ConnectionEnd::Refused => true,
+        ConnectionEnd::TimedOut
+        | ConnectionEnd::Reset
+        | ConnectionEnd::Refused
+        | ConnectionEnd::TooManyGaps => true,
         ConnectionEnd::ClosedByPeer(code) => {
             matches!(
                 code,

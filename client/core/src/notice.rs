@@ -42,6 +42,16 @@ pub enum Notice {
         /// How long the client tries.
         retry_for: Duration,
     },
+    /// The server does not answer on a connection that still exists; the client tries to connect again.
+    NoAnswer {
+        /// The server's host.
+        server: String,
+    },
+    /// The server answers again, on the same connection or on another one.
+    AnswersAgain {
+        /// The server's host.
+        server: String,
+    },
     /// The client hashes the local prefix of a file, which takes a while.
     HashingPrefix {
         /// The file's path on the server.

@@ -1,28 +1,29 @@
 //! A session that transfers share and that reconnects after a loss: the first transfer that notices the loss
-//! reconnects, and the others reuse its session. Holds the only retry loop.
+//! reconnects, and the others reuse its session. `retry` has the only retry loop.
 
 mod move_signal;
+mod retry;
 mod retry_deadline;
 mod session_handle;
 mod session_source;
+mod silence;
+mod silence_watch;
 
 use std::path::absolute;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::Fingerprint;
 use quiver_protocol::reply::Welcome;
 use quiver_transfer::blocking;
-use quiver_transport::{Connection, ConnectionEnd, StreamError};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::debug;
+use quiver_transport::Connection;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use self::move_signal::MoveSignal;
+pub(crate) use self::retry::LONGEST_SERVER_PAUSE;
 pub(crate) use self::retry_deadline::RetryDeadline;
-pub(crate) use self::session_handle::SessionHandle;
+pub(crate) use self::session_handle::{BoundHandle, SessionHandle};
 pub(crate) use self::session_source::{BestSession, Renewal, RenewedSession, SessionSource};
 use crate::connection::{Connector, PinnedServer, Session};
 use crate::error::{ClientError, InvalidRequest};
@@ -30,7 +31,6 @@ use crate::event::ConnectionState;
 use crate::journal::{Direction, Journal, ServerRef, UnfinishedFiles};
 use crate::notice::Notice;
 use crate::reporter::Reporter;
-use crate::transfers::{Transfer, TransferState};
 
 /// A session with one server, or with another client, that reconnects. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ struct ReconnectShared {
     source: tokio::sync::Mutex<Box<dyn SessionSource>>,
     state: Mutex<ReconnectState>,
     reconnected: Notify,
+    /// Whether the current connection is silent.
+    is_silent: watch::Sender<bool>,
     server: ServerRef,
     journal: Journal,
     unfinished: UnfinishedFiles,
@@ -93,6 +95,7 @@ impl ReconnectingSession {
             source: tokio::sync::Mutex::new(Box::new(connector)),
             state: Mutex::new(state),
             reconnected: Notify::new(),
+            is_silent: watch::Sender::default(),
             server,
         }))
     }
@@ -119,6 +122,7 @@ impl ReconnectingSession {
             source: tokio::sync::Mutex::new(source),
             state: Mutex::new(state),
             reconnected: Notify::new(),
+            is_silent: watch::Sender::default(),
             server: peer,
         }))
     }
@@ -128,6 +132,14 @@ impl ReconnectingSession {
     pub(crate) fn handle(&self) -> SessionHandle {
         let best = self.0.best.as_ref().and_then(BestSession::get);
         best.unwrap_or_else(|| self.lock().handle.clone())
+    }
+
+    /// The current session, for a command that cannot continue on another connection. Waits while the connection is
+    /// silent, because another one may replace it.
+    pub(crate) async fn command_handle(&self) -> BoundHandle {
+        // Its sender is in this session.
+        let _ = self.0.is_silent.subscribe().wait_for(|is_silent| !is_silent).await;
+        self.handle().bind()
     }
 
     /// Whether this is a session with another client: it has no welcome of a server.
@@ -217,110 +229,9 @@ impl ReconnectingSession {
         Ok(())
     }
 
-    /// Runs an operation on the session. Reconnects and retries while the operation fails because the connection was
-    /// lost, until the retry deadline. `what` says what failed.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub(crate) async fn retry<T, F>(
-        &self,
-        retry_for: Duration,
-        reporter: &Reporter,
-        what: impl Fn() -> String + Send,
-        mut operation: impl FnMut(SessionHandle) -> F + Send,
-    ) -> Result<T, ClientError>
-    where
-        F: Future<Output = Result<T, StreamError>> + Send,
-    {
-        let mut deadline = RetryDeadline::new(retry_for);
-        loop {
-            let handle = self.handle();
-            let error = match operation(handle.clone()).await {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
-            let reconnected = self.reconnect_after(&handle, error, &mut deadline, reporter).await;
-            reconnected.map_err(|error| {
-                error.into_client_error(|error| ClientError::stream(what(), error))
-            })?;
-        }
-    }
-
-    /// Handles the error of an operation: if the connection was lost, reconnects until the retry deadline. After `Ok`
-    /// the caller may retry the operation.
-    ///
-    /// # Errors
-    /// [`RetryError`].
-    pub(crate) async fn reconnect_after(
-        &self,
-        handle: &SessionHandle,
-        error: StreamError,
-        deadline: &mut RetryDeadline,
-        reporter: &Reporter,
-    ) -> Result<(), RetryError> {
-        let why = handle.connection_loss(error).await.map_err(RetryError::Permanent)?;
-        let lost = &handle.connection;
-        let Some(mut until) = deadline.deadline() else { return Err(RetryError::TimedOut(why)) };
-        let transfer = reporter.transfer();
-        let is_paused = || transfer.is_some_and(|transfer| transfer.control.is_paused());
-        let phase = transfer.map(Transfer::phase);
-        reporter.set_phase(TransferState::Reconnecting).await;
-        self.report_loss(lost, &why, until).await;
-        // A reset shows that the server runs and has lost the connection: dial without a pause, but only once.
-        let mut is_server_up =
-            matches!(why, StreamError::Lost(ConnectionEnd::Reset)) && deadline.is_first_attempt();
-        loop {
-            if let Some(transfer) = transfer.filter(|_| is_paused()) {
-                transfer.control.wait_until_running().await;
-                // The deadline restarts, because a paused transfer cannot make progress.
-                deadline.reset();
-                until = deadline.deadline().unwrap_or(until);
-            }
-            let Some(next_attempt) = deadline.next_attempt(until) else {
-                if is_paused() {
-                    continue;
-                }
-                return Err(RetryError::TimedOut(why));
-            };
-            // Another transfer may have reconnected in the meantime.
-            if !is_server_up && !self.has_reconnected(lost) {
-                sleep_until(next_attempt).await;
-            }
-            is_server_up = false;
-            match timeout_at(until, self.reconnect_if_lost(lost)).await {
-                Ok(Ok(())) => {
-                    if let Some(phase) = phase {
-                        reporter.set_phase(phase).await;
-                    }
-                    return Ok(());
-                }
-                Ok(Err(failure)) if self.may_succeed_later(&failure) => {
-                    debug!(%failure, "reconnecting failed");
-                }
-                Ok(Err(failure)) => return Err(RetryError::Failed(failure)),
-                Err(_) if is_paused() => {}
-                Err(_) => return Err(RetryError::TimedOut(why)),
-            }
-        }
-    }
-
-    /// Whether another attempt may succeed. Another client may be started again soon.
-    fn may_succeed_later(&self, failure: &ClientError) -> bool {
-        failure.is_transient() || (self.is_with_peer() && failure.is_unreachable_peer())
-    }
-
-    /// Reports the loss of a connection, once.
-    async fn report_loss(&self, lost: &Connection, why: &StreamError, until: Instant) {
-        if self.lock().reported_loss.replace(lost.stable_id()) == Some(lost.stable_id()) {
-            return;
-        }
-        let why = match why {
-            StreamError::Lost(ended) => format!("connection lost ({ended})"),
-            StreamError::Refused(refusal) => refusal.to_string(),
-            other => format!("connection lost ({other})"),
-        };
-        let retry_for = until.saturating_duration_since(Instant::now());
-        self.0.reporter.notify(Notice::Reconnecting { why, retry_for }).await;
+    /// Whether another connection is the current one now.
+    pub(crate) fn is_replaced(&self, connection: &Connection) -> bool {
+        self.lock().handle.connection.stable_id() != connection.stable_id()
     }
 
     fn has_reconnected(&self, lost: &Connection) -> bool {
@@ -364,29 +275,5 @@ impl ReconnectingSession {
 
     fn lock(&self) -> MutexGuard<'_, ReconnectState> {
         self.0.state.lock()
-    }
-}
-
-/// Why an operation is not retried on another connection.
-#[derive(Debug)]
-pub(crate) enum RetryError {
-    /// The error is not a loss of the connection.
-    Permanent(StreamError),
-    /// The connection was lost, and the retry deadline has passed.
-    TimedOut(StreamError),
-    /// Reconnecting failed with a permanent error.
-    Failed(ClientError),
-}
-
-impl RetryError {
-    /// Converts to the error of the operation.
-    pub(crate) fn into_client_error(
-        self,
-        explain: impl FnOnce(StreamError) -> ClientError,
-    ) -> ClientError {
-        match self {
-            Self::Permanent(error) | Self::TimedOut(error) => explain(error),
-            Self::Failed(error) => error,
-        }
     }
 }

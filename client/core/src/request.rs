@@ -11,6 +11,10 @@ use quiver_transfer::Rate;
 use crate::journal::TreeSelection;
 use crate::tree::Decision;
 
+/// How long a transfer tries to reconnect after its last progress, unless its interface chooses another time: long enough
+/// for a tunnel, a change of networks or a restart of the server.
+pub const RETRY_TIME: Duration = Duration::from_secs(600);
+
 /// What to do with files that exist with other content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConflictPolicy {
@@ -74,7 +78,7 @@ impl Default for TransferOptions {
             on_conflict: ConflictPolicy::default(),
             resume: true,
             rate_limit: None,
-            retry_for: Duration::from_secs(60),
+            retry_for: RETRY_TIME,
             report_files: false,
             journal: true,
         }
@@ -154,8 +158,8 @@ pub struct AcceptRequest {
 impl Default for AcceptRequest {
     fn default() -> Self {
         let on_conflict = ConflictPolicy::Decided(Decision::KeepBoth);
-        let retry_for = Duration::from_secs(60);
-        Self { folder: PathBuf::from("."), on_conflict, retry_for, report_files: false }
+        let folder = PathBuf::from(".");
+        Self { folder, on_conflict, retry_for: RETRY_TIME, report_files: false }
     }
 }
 

@@ -38,7 +38,7 @@ impl ClientSettings {
     /// The settings of the endpoint that the client is to use.
     #[must_use]
     pub fn endpoint(&self) -> EndpointSettings {
-        EndpointSettings { congestion: self.congestion }
+        EndpointSettings { congestion: self.congestion, ..EndpointSettings::default() }
     }
 }
 

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quiver_client::ErrorCode;
+use quiver_client::ClientError;
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{CloseCode, Fingerprint};
-use tokio::time::sleep;
 
 use crate::context::{ActiveClient, PageContext};
 use crate::spool::DropFate;
 use crate::views::{ConnectionView, LinkState, MAX_TEXT};
 use quiver_control::Failure;
 
-/// The pauses between attempts to get a slot, or to connect again: the first, doubled up to the last.
+/// The pauses between attempts to get a slot: the first, doubled up to the last.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) const LAST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -40,35 +39,23 @@ pub(crate) fn show_welcome(
 
 /// Connects again after a loss, until that succeeds, cannot succeed, or the client ends.
 pub(crate) async fn reconnect(context: Arc<PageContext>, active: Arc<ActiveClient>) {
-    let mut pause = FIRST_PAUSE;
-    while !active.client.is_connected() {
-        let client = active.client.clone();
-        let connected = tokio::select! {
-            // A client that has ended changes nothing that is shown any more.
-            biased;
-            () = active.ended() => return,
-            connected = context.on_client(async move { client.connect().await }) => connected,
-        };
-        match connected {
-            // Its event changes the connection.
-            Ok(Ok(_)) | Err(_) => return,
-            Ok(Err(error)) if error.is_transient() || error.code() == ErrorCode::Connection => {
-                context.model().change_connection(|connection| {
-                    connection.failure = Some(error.into());
-                });
-            }
-            Ok(Err(error)) => {
-                let (shared, failure) = (context.clone(), error.into());
-                // This task ends with the client.
-                context.spawn(async move { end(&shared, &active, Some(failure)).await });
-                return;
-            }
+    let (client, shown) = (active.client.clone(), context.clone());
+    let show_failure = move |error: ClientError| {
+        shown.model().change_connection(|connection| connection.failure = Some(error.into()));
+    };
+    let connected = tokio::select! {
+        // A client that has ended changes nothing that is shown any more.
+        biased;
+        () = active.ended() => return,
+        connected = context.on_client(async move { client.connect_again(show_failure).await }) => {
+            connected
         }
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = active.ended() => return,
-        }
-        pause = (2 * pause).min(LAST_PAUSE);
+    };
+    // The event of a success changes the connection.
+    if let Ok(Err(error)) = connected {
+        let (shared, failure) = (context.clone(), error.into());
+        // This task ends with the client.
+        context.spawn(async move { end(&shared, &active, Some(failure)).await });
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) fn text(notice: &Notice) -> Option<String> {
         Notice::Connecting { .. }
         | Notice::Connection(_)
         | Notice::Reconnecting { .. }
+        | Notice::NoAnswer { .. }
+        | Notice::AnswersAgain { .. }
         | Notice::HashingPrefix { .. }
         | Notice::Resuming { .. }
         | Notice::StartingOver { .. }

@@ -92,7 +92,7 @@ export function choose({ kind, title, explanation, action, start = "", command }
 				: list.length > 0 ? rows.draw(list, ({ path }) => path, drawRow)
 					: !failure && empty("folder", t(filter ? "no_match" : kind === "folder" ? "no_folders" : "folder_empty"))),
 			h(".actions.end", command && now.paths.length > 0 && commandButton(command(now)), button(t("cancel"), () => finish(null)),
-				button(typeof action === "string" ? action : action(now), () => finish(now),
+				button(typeof action === "string" ? action : action(now), () => finish(result()),
 					{ class: "primary", disabled: now.paths.length === 0 || isLoading }))];
 	};
 	return new Promise((resolve) => {

@@ -10,6 +10,7 @@ let form = { server: "", name: "", certificate: "" };
 let isFilled = false;
 
 const trimmed = () => ({ server: form.server.trim(), name: form.name.trim(), certificate: form.certificate.trim() });
+const isReady = () => form.server.trim() !== "" && form.name.trim() !== "";
 
 function connect() {
 	const { server, name, certificate } = trimmed();
@@ -38,7 +39,6 @@ export function drawSignIn() {
 
 function drawForm() {
 	const { connection, recent } = now();
-	const isReady = form.server.trim() !== "" && form.name.trim() !== "";
 	const input = (/** @type {keyof typeof form} */ key, /** @type {Props} */ props = {}) =>
 		({ value: form[key], oninput: (/** @type {{target: any}} */ { target }) => { form[key] = target.value; }, ...props });
 	const chooseCertificate = async () => {
@@ -46,13 +46,13 @@ function drawForm() {
 		if (chosen?.paths[0]) form.certificate = chosen.paths[0];
 	};
 	return h(".stack", connection.failure && drawFailure(connection.failure),
-		h("form.stack", { onsubmit: instead(() => isReady && connect()) },
+		h("form.stack", { onsubmit: instead(() => isReady() && connect()) },
 			field(t("server"), input("server", { placeholder: "files.example.org:4433", required: true, name: "server", autocomplete: "on" })),
 			field(t("your_name"), input("name", { required: true, maxlength: 32, name: "name", autocomplete: "username" }), t("name_hint")),
 			h("details", h("summary", t("cert_has")), h(".row", h(".grow", field(t("cert"), input("certificate"), t("cert_hint"))),
 				iconButton(t("cert_choose"), "folder", chooseCertificate))),
 			h(".actions", h("button.button.primary", { type: "submit" }, h("span", t("connect"))),
-				isReady && commandButton(commands.connect(trimmed())))),
+				isReady() && commandButton(commands.connect(trimmed())))),
 		recent.length > 0 && h("section", h("h2", t("recent")),
 			h("ul", recent.map(({ server, name: as, certificate, used }) => h("li", h("button.person", { onclick: () => {
 				form = { server, name: as ?? form.name, certificate: certificate ?? "" };

@@ -14,3 +14,6 @@ export async function tabTo(page, name, { most = 60, key = "Tab" } = {}) {
     }
     assert.fail(`Tab does not reach ${name}`);
 }
+
+/** Lets the page draw nothing from now on: on a busy machine, keys are handled before the next frame. */
+export const holdFrames = (page) => page.evaluate(() => { globalThis.requestAnimationFrame = () => 0; });

@@ -1,9 +1,11 @@
 // A stand-in for the process behind the page: serves the page's files with the real headers, and speaks the messages of
 // client/page/web/messages.d.ts over a WebSocket. Tests say what the state is and how requests are answered.
 
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { readFile, readdir } from "node:fs/promises";
 import { WebSocketServer } from "ws";
+import { WAIT_MS, within } from "./deadline.mjs";
 
 const WEB = new URL("../../../client/page/web/", import.meta.url);
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8", svg: "image/svg+xml" };
@@ -33,7 +35,7 @@ export class Mock {
         this.server = createServer((request, response) => void this.#serve(request, response));
         this.sockets = new WebSocketServer({ server: this.server, path: "/socket", handleProtocols: () => "quiver-page-1", perMessageDeflate: false });
         this.sockets.on("connection", (socket) => this.#connected(socket));
-        await new Promise((resolve) => this.server.listen(port, "127.0.0.1", resolve));
+        await once(this.server.listen(port, "127.0.0.1"), "listening");
         this.port = this.server.address().port;
         this.origin = `http://127.0.0.1:${this.port}`;
         return this;
@@ -112,13 +114,15 @@ export class Mock {
         const matches = (request) => request.do === what && test(request);
         const found = this.requests.find(matches);
         if (found) return Promise.resolve(found);
-        return new Promise((resolve) => this.#waiters.push((request) => matches(request) && (resolve(request), true)));
+        const next = new Promise((resolve) => this.#waiters.push((request) => matches(request) && (resolve(request), true)));
+        return within(WAIT_MS, `the page requests "${what}"`, next, () => `; it requested: ${this.requests.map((request) => request.do).join(", ")}`);
     }
 
     async stop() {
-        this.cutOff();
+        // Also those that have not said their secret yet: the server waits for all of them.
+        for (const socket of this.sockets.clients) socket.terminate();
         this.server.closeAllConnections();
-        await new Promise((resolve) => this.server.close(resolve));
+        await within(WAIT_MS, "the server of the page to close", new Promise((resolve) => this.server.close(resolve)));
     }
 }
 

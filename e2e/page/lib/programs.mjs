@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { within } from "./deadline.mjs";
 
 const PROGRAMS = process.env.QUIVER_PROGRAMS ?? new URL("../../../target/debug/", import.meta.url).pathname;
 const DEADLINE_MS = 30_000;
@@ -14,14 +15,15 @@ const DEADLINE_MS = 30_000;
 export class Program {
     lines = [];
     #changed = [];
+    #exited;
 
     constructor(name, args, { home, environment = {} }) {
         this.name = `${name} ${args.join(" ")}`;
         this.process = spawn(join(PROGRAMS, name), args, { cwd: home, stdio: ["pipe", "pipe", "pipe"], env: {
             PATH: process.env.PATH, HOME: home, TERM: "dumb", XDG_STATE_HOME: join(home, "state"), XDG_CONFIG_HOME: join(home, "config"),
             XDG_DATA_HOME: join(home, "data"), XDG_CACHE_HOME: join(home, "cache"), XDG_RUNTIME_DIR: join(home, "run"), ...environment } });
-        this.exited = once(this.process, "exit").then(([code, signal]) => signal ?? code);
-        this.exited.catch(() => {}).finally(() => { this.isOver = true; this.#tell(); });
+        this.#exited = once(this.process, "exit").then(([code, signal]) => signal ?? code);
+        this.#exited.catch(() => {}).finally(() => { this.isOver = true; this.#tell(); });
         for (const stream of [this.process.stdout, this.process.stderr]) {
             createInterface(stream).on("line", (line) => {
                 this.lines.push(line);
@@ -60,12 +62,18 @@ export class Program {
         this.process.stdin.write(`${line}\n`);
     }
 
-    /** Ends it as Ctrl-C does, and waits for its exit. */
+    /** Waits for its exit, and returns its exit code or the signal that ended it. */
+    exit() {
+        return within(DEADLINE_MS, `${this.name} to exit`, this.#exited, () => `; it printed:\n${this.text}`);
+    }
+
+    /** Ends it as Ctrl-C does, and waits for its exit. One that does not exit is killed, and that is an error. */
     async stop(signal = "SIGINT") {
-        if (this.isOver) return this.exited;
-        this.process.kill(signal);
-        const timer = setTimeout(() => this.process.kill("SIGKILL"), DEADLINE_MS);
-        return this.exited.finally(() => clearTimeout(timer));
+        if (!this.isOver) this.process.kill(signal);
+        return this.exit().catch((error) => {
+            this.process.kill("SIGKILL");
+            throw error;
+        });
     }
 }
 
@@ -126,7 +134,7 @@ export class World {
     async run(name, ...args) {
         const client = this.client(name, ...args);
         client.process.stdin.end();
-        const code = await client.exited;
+        const code = await client.exit();
         return { code, text: client.text };
     }
 
@@ -134,13 +142,15 @@ export class World {
     async anotherLink(page) {
         const program = this.#start("quiver", ["gui", "--no-open"], { home: page.home });
         const [link] = await program.wait(/http:\/\/127\.0\.0\.1:\d+\/#code=\S+/);
-        await program.exited;
+        await program.exit();
         return link;
     }
 
     async end() {
-        for (const program of this.#programs.reverse()) await program.stop();
+        const failures = [];
+        for (const program of this.#programs.reverse()) await program.stop().catch((error) => failures.push(error));
         rmSync(this.folder, { recursive: true, force: true });
+        if (failures.length > 0) throw failures[0];
     }
 }
 

@@ -2,30 +2,36 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, openPage } from "./browser.mjs";
+import { closeBrowser, closePage, launch, openPage } from "./browser.mjs";
+import { runWithin } from "./deadline.mjs";
 import { World } from "./programs.mjs";
+
+const DEADLINE_MS = 120_000;
 
 let browser;
 before(async () => { browser = await launch(); });
-after(() => browser.close());
+after(() => closeBrowser(browser));
 
-/** `run` gets a world with a server, a function that opens a page, and the browser. */
-export const story = (name, run) => test(name, { timeout: 120_000 }, async () => {
+/** `run` gets a world with a server, and a function that opens a page. */
+export const story = (name, run) => test(name, async () => {
     const world = new World();
     const pages = [];
     const open = async (link, options = {}) => {
         const page = await openPage(browser, link, options);
-        page.setDefaultTimeout(30_000);
         pages.push(page);
         return page;
     };
+    const closeAll = async () => {
+        for (const page of pages) await closePage(page);
+    };
     try {
-        await world.startServer();
-        await run(world, open);
+        await runWithin(DEADLINE_MS, async () => {
+            await world.startServer();
+            await run(world, open);
+        }, closeAll);
         for (const page of pages) assert.deepEqual(page.problems, []);
         assert.doesNotMatch(world.server.text, /ERROR|panicked/);
     } finally {
-        for (const page of pages) await page.context().close();
-        await world.end();
+        await closeAll().finally(() => world.end());
     }
 });

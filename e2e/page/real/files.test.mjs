@@ -156,7 +156,7 @@ story("a transfer of another program is paused, resumed and cancelled on the pag
     await page.getByRole("button", { name: "Pause large.bin" }).waitFor();
     await page.getByRole("button", { name: "Cancel the transfer large.bin" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Cancel the transfer" }).click();
-    assert.equal(await get.exited, 130, get.text);
+    assert.equal(await get.exit(), 130, get.text);
     // What it has received is kept, and the page can continue it.
     await page.getByRole("article", { name: "large.bin" }).getByText("unfinished from before").first().waitFor();
 });

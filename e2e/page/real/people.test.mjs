@@ -38,7 +38,7 @@ story("an offer of another client is accepted with the keyboard alone", async (w
     await page.getByRole("heading", { name: "Offers", exact: true }).waitFor();
     await tabTo(page, "Accept");
     await page.keyboard.press("Enter");
-    assert.equal(await ben.exited, 0, ben.text);
+    assert.equal(await ben.exit(), 0, ben.text);
     await until("the file is there", () => existsSync(join(program.home, "Downloads/gift.txt")));
     assert.equal(readFileSync(join(program.home, "Downloads/gift.txt"), "utf8"), "A gift\n");
     await page.getByText("stored", { exact: true }).first().waitFor();
@@ -77,7 +77,7 @@ story("an offer is declined, and its sender is told", async (world, open) => {
     const ben = world.client("Ben", "send", "Ron", "gift.txt");
     await page.getByRole("link", { name: /^Offers/ }).click();
     await page.getByRole("button", { name: "Decline" }).click();
-    assert.notEqual(await ben.exited, 0);
+    assert.notEqual(await ben.exit(), 0);
     await ben.wait(/declined/);
     await page.getByText("declined", { exact: true }).waitFor();
 });

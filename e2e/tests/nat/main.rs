@@ -14,6 +14,7 @@ mod mappings;
 mod matrix;
 mod moved_files;
 mod offered_file;
+mod outages;
 mod path_changes;
 mod paths;
 mod privacy;

@@ -41,6 +41,7 @@ mod client_typing;
 mod client_untrusted_text;
 mod colours;
 mod completion;
+mod congestion_control;
 mod connection_ends;
 mod conversation;
 mod demo;

@@ -41,7 +41,8 @@ fn expect_bottleneck_text(finished: &ProgramOutput, text: &str) {
 /// Checks the bottleneck in the server's log line of a transfer, which contains `line`.
 async fn expect_logged_bottleneck(server: &Server, line: &str, bottleneck: &str) {
     let message = server.log().wait_for(line).await.message;
-    assert!(message.ends_with(&format!(" MB/s, limited by {bottleneck}")), "{message}");
+    let limited = format!(" MB/s, limited by {bottleneck}; round trip ");
+    assert!(message.contains(&limited), "{message}");
 }
 
 #[tokio::test]
@@ -54,10 +55,12 @@ async fn client_and_server_name_a_slow_network() {
     let get = home.quiver(["--name", "Ron", "get", "big", "--json"]);
     let finished = get.server(relay.address(), &server.certificate()).run().await;
     expect_bottleneck(&finished, "network");
+    let line: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(line["network_limit"], "path", "{line}");
     expect_logged_bottleneck(
         &server,
         "delivered big (6.3 MB) to Client 1: Ron: sent 6.3 MB in",
-        "the network",
+        "the network (path)",
     )
     .await;
 }

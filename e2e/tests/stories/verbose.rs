@@ -27,13 +27,14 @@ async fn a_verbose_command_tells_what_it_connects_to_and_how_its_transfer_ended(
     assert!(key.ends_with(&format!(", from {certificate}.")), "{key}");
     assert_eq!(dialling, format!("Connecting to {address}."));
     assert!(dialled.starts_with(&format!("Connected to {address} in ")), "{dialled}");
-    assert!(dialled.contains(" ms, with QUIC, TLS 1.3 and the congestion controller CUBIC."));
+    assert!(dialled.contains(" ms, with QUIC, TLS 1.3 and congestion control by CUBIC."));
     assert_eq!(signed_in, "Signed in as Ron, client 1, who may read files on the server.");
     let end =
         "The download of a is complete: 1 file finished, 100.0 kB received, 100.0 kB verified";
     assert!(ended.starts_with(end), "{ended}");
     assert!(path.starts_with(&format!("The path to {address}: round trip ")), "{path}");
-    assert!(path.contains(" bytes, ") && path.ends_with(" lost."), "{path}");
+    assert!(path.contains(" lost, congestion control by CUBIC with up to "), "{path}");
+    assert!(path.ends_with(" in flight, datagrams of up to 65507 bytes."), "{path}");
     // Without the flag there are none, and with --quiet nothing but errors.
     let plain = home.quiver_as(&server, "Ron", ["get", "a", "--overwrite"]).run().await;
     assert!(!plain.expect(0).stderr.contains("Connect"), "{}", plain.stderr);

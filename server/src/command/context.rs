@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use quiver_protocol::{ClientName, Fingerprint, Refusal, RefusalCode};
 use quiver_transfer::Lane;
+use quiver_transport::BufferBudget;
 use tokio::sync::Semaphore;
 
 use super::authorization::{self, Permission};
 use super::exit::ExitRequest;
-use crate::buffer_budget::BufferBudget;
 use crate::client_limits::ClientLimits;
 use crate::config::{CONTENT_MEMORY, MAX_CONTENT_STREAMS};
 use crate::files::Files;

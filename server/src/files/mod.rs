@@ -38,8 +38,9 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::Dir;
 use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, FolderPath, PutRequest, Timestamp};
-use quiver_transfer::served_folder::{self, FolderListing, NameMemory};
+use quiver_transfer::served_folder::{self, FolderListing};
 use quiver_transfer::{DiskPool, HashedPrefix, Lane, SMALL, Source};
+use quiver_transport::buffer_budget::BufferReservation;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +56,6 @@ use self::rename::Rename;
 use self::root::RootFolder;
 pub use self::space::UnreservedSpace;
 use self::store::UploadStore;
-use crate::buffer_budget::BufferReservation;
 use crate::config::{MAX_MOVES, MAX_SPOOL_SIZE, MAX_SPOOLS};
 use crate::quota_db::{Owner, QuotaDb, ResumableUploads};
 use crate::upload_locks::LockOwner;
@@ -359,16 +359,6 @@ impl Files {
 
     fn upload_store(&self) -> Result<Arc<UploadStore>, FilesError> {
         self.store.clone().ok_or(FilesError::UploadsDisabled)
-    }
-}
-
-impl NameMemory for BufferReservation {
-    fn bytes(&self) -> usize {
-        BufferReservation::bytes(self)
-    }
-
-    fn try_grow(&mut self, bytes: usize) -> bool {
-        BufferReservation::try_grow(self, bytes)
     }
 }
 

@@ -9,9 +9,9 @@ use quiver_protocol::FolderPath;
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::list::EntrySource as _;
 use quiver_transfer::{is_partial_name, partial_name};
+use quiver_transport::BufferBudget;
 
 use super::*;
-use crate::buffer_budget::BufferBudget;
 
 fn served_folder() -> (tempfile::TempDir, Files) {
     let temporary = tempfile::tempdir().unwrap();

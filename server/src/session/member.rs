@@ -65,7 +65,8 @@ impl Member {
         let context = Arc::new(context);
         slot.attach(client_connection);
         let introductions = state.introductions.end_with(slot.connection());
-        let priority = StreamPriority::new(connection.clone(), Role::Member);
+        let priority =
+            StreamPriority::with_windows(connection.clone(), Role::Member, &state.windows);
         let commands = JoinSet::new();
         let mut session = MemberSession { connection, context, priority, state, commands };
         match session.serve(&slot).await {

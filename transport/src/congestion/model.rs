@@ -113,8 +113,11 @@ impl Model {
 
     /// Bytes that may be in flight.
     pub(super) fn window(&self) -> u64 {
-        // What the application has sent so far says little about what it may send next.
-        let least = if self.is_app_limited { self.initial_window } else { self.least_window() };
+        let mut least = self.least_window();
+        if self.is_app_limited {
+            // What the application has sent so far says little about what it may send next.
+            least = least.max(self.initial_window);
+        }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 0")]
         let window = self.window.max(least) as u64;
         window

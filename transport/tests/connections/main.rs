@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod closing;
+mod first_packets;
 mod network;
 mod relayed;
 mod routing;

@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use quiver_client::ClientError;
 use quiver_client::error::PeerError;
 use quiver_client::event::ConnectionState;
 use quiver_client::peer_store::{IncomingOffer, IncomingState, OfferNumber};
 use quiver_client::request::AcceptRequest;
-use quiver_client::{ClientError, ErrorCode};
 use quiver_protocol::ClientName;
-use tokio::time::sleep;
 
 use super::accept;
 use crate::cli;
@@ -18,10 +17,6 @@ use crate::interface::{Interface, TransferStyle};
 use crate::output::human;
 use crate::output::json::events::EventLine;
 use crate::ui_mode::UiMode;
-
-/// The pauses between attempts to reconnect: the first, doubled up to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LAST_PAUSE: Duration = Duration::from_secs(15);
 
 /// A run of `receive`.
 struct Receiver<'a> {
@@ -244,16 +239,8 @@ impl Receiver<'_> {
         } else {
             self.interface.output.say(format!("Connection lost: {why}: trying again.")).await;
         }
-        let (client, mut pause) = (self.interface.client.clone(), FIRST_PAUSE);
-        while let Err(error) = self.interface.drive(client.connect()).await? {
-            if !matches!(error.code(), ErrorCode::Connection | ErrorCode::Busy)
-                && !error.is_transient()
-            {
-                return Err(error.into());
-            }
-            self.interface.drive(sleep(pause)).await?;
-            pause = (2 * pause).min(LAST_PAUSE);
-        }
+        let client = self.interface.client.clone();
+        self.interface.drive(client.connect_again(|_| {})).await??;
         if self.arguments.json {
             self.interface.peer_line(&EventLine::Reconnected).await
         } else {

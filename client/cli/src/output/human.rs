@@ -235,8 +235,11 @@ pub fn notice(notice: &Notice) -> String {
             style::note(format_args!("quiver resume cannot find interrupted transfers: {why}"))
         }
         Notice::Reconnecting { why, retry_for } => {
-            format!("{why}: trying again for {} s", retry_for.as_secs_f64().round())
+            let seconds = retry_for.as_secs_f64().round() as u64;
+            format!("{why}: trying again for {}", units::duration(seconds))
         }
+        Notice::NoAnswer { server } => format!("no answer from {server}: connecting again ..."),
+        Notice::AnswersAgain { server } => format!("{server} answers again"),
         Notice::HashingPrefix { path, bytes } => {
             let received = units::bytes(*bytes);
             format!("{}: checking the {received} received earlier", display_safe(path.as_str()))

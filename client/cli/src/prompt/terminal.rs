@@ -3,6 +3,7 @@
 
 mod offers;
 mod progress;
+mod reconnect;
 mod transfers;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -12,7 +13,7 @@ use quiver_client::event::{ClientEvent, ConnectionState};
 use quiver_client::folders::Folders;
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::transfers::TransferId;
-use quiver_client::{Client, TransferEnd};
+use quiver_client::{ClientError, TransferEnd};
 use quiver_protocol::units;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use self::transfers::{RunningLine, transfer_ended};
 use super::complete::CompletionQuery;
 use super::editor::{EditorEvent, EditorHandle};
 use super::line::ParsedLine;
-use super::{CONNECTED_AGAIN, connection_lost, parse_line};
+use super::{CONNECTED_AGAIN, parse_line};
 use crate::cli::{CommandArgs, RmArgs};
 use crate::command;
 use crate::command::rm::RemoveRequest;
@@ -64,6 +65,7 @@ pub async fn run_terminal(interface: &mut Interface, folders: &Folders) -> Resul
         questions: VecDeque::new(),
         next_report: None,
         lookups: JoinSet::new(),
+        reconnecting: JoinSet::new(),
         is_loss_reported: false,
         is_exit_warned: false,
         held: None,
@@ -98,6 +100,8 @@ struct Prompt<'a> {
     next_report: Option<Instant>,
     /// Running Tab completions.
     lookups: JoinSet<()>,
+    /// Connects again after a loss: at most one task.
+    reconnecting: JoinSet<Result<(), ClientError>>,
     /// Whether the current loss of the connection was reported.
     is_loss_reported: bool,
     /// Whether the last line was `exit`, and warned about running transfers.
@@ -113,6 +117,7 @@ enum PromptEvent {
     TransferEnded(TransferId, TransferEnd),
     OfferEnded(Box<OfferEnd>),
     Completion(CompletionQuery),
+    Reconnected(Result<(), ClientError>),
     Interrupted,
     /// The progress of running transfers is to be printed.
     ReportDue,
@@ -134,6 +139,7 @@ impl Prompt<'_> {
                     PromptEvent::TransferEnded(id, end) => self.finish(id, end).await?,
                     PromptEvent::OfferEnded(end) => self.finish_offer(*end).await?,
                     PromptEvent::Completion(query) => self.look_up(query),
+                    PromptEvent::Reconnected(result) => self.finish_reconnecting(result).await,
                     PromptEvent::Interrupted => self.cancel_all(),
                     PromptEvent::ReportDue => self.report_progress().await,
                     PromptEvent::Ignored => {}
@@ -169,6 +175,7 @@ impl Prompt<'_> {
             () = self.interrupts.next() => PromptEvent::Interrupted,
             Some(query) = self.queries.recv() => PromptEvent::Completion(query),
             Some(_) = self.lookups.join_next() => PromptEvent::Ignored,
+            Some(ended) = self.reconnecting.join_next() => reconnect::ended(ended),
             () = progress::due(self.next_report) => PromptEvent::ReportDue,
         }
     }
@@ -179,15 +186,7 @@ impl Prompt<'_> {
                 self.is_loss_reported = false;
                 self.interface.output.say(CONNECTED_AGAIN).await;
             }
-            // Running transfers report the loss themselves, and how long they retry.
-            Some(ConnectionState::Lost(why))
-                if self.running.is_empty()
-                    && !self.is_loss_reported
-                    && !self.interface.client.is_connected() =>
-            {
-                self.is_loss_reported = true;
-                self.interface.output.say(connection_lost(&why)).await;
-            }
+            Some(ConnectionState::Lost(why)) => self.reconnect_in_background(&why).await,
             _ => {}
         }
         Ok(())
@@ -316,17 +315,9 @@ impl Prompt<'_> {
         Ok(request.confirm(self.interface).await?.then_some(request))
     }
 
-    /// Reports a failure and, if it is a connection loss, that the next command reconnects.
+    /// Reports a failure.
     async fn report(&mut self, failure: Failure) {
         self.interface.output.failure(&failure).await;
-        if !failure.is_lost_connection() {
-            return;
-        }
-        // A transfer may report the loss of a connection that has already been replaced.
-        if !self.interface.client.is_connected() && self.running.is_empty() {
-            self.is_loss_reported = true;
-            self.interface.output.say("The next command connects again.").await;
-        }
     }
 
     /// Handles Ctrl-C while a line is typed.
@@ -336,24 +327,6 @@ impl Prompt<'_> {
         } else if on_empty_line {
             self.interface.output.say("To leave, type exit or press Ctrl-D.").await;
         }
-    }
-
-    /// Connects if the connection is lost; tries once.
-    async fn reconnect(&mut self) -> Result<(), Failure> {
-        if self.interface.client.is_connected() {
-            return Ok(());
-        }
-        // The result of this attempt is reported instead of the loss.
-        self.is_loss_reported = true;
-        let client: Client = self.interface.client.clone();
-        tokio::select! {
-            connected = self.interface.drive(client.connect()) => drop(connected??),
-            () = self.interrupts.next() => return Err(Failure::Interrupted(None)),
-        }
-        while let Some(event) = self.interface.try_next() {
-            self.show(event).await?;
-        }
-        Ok(())
     }
 
     /// Whether to exit. Warns once if transfers are running; the next `exit` then exits.

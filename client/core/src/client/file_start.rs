@@ -42,7 +42,7 @@ impl Client {
                 source => ClientError::Get { path: path.to_string(), source, streamed: false },
             }
         };
-        let handle = self.handle()?;
+        let handle = self.command_handle().await?;
         // The semaphore is never closed.
         let _permit = handle.content_permits.acquire().await;
         let incoming = exchange::get(&handle.connection, path, None, handle.timeout).await;

@@ -23,7 +23,7 @@ use crate::peer_store::{
     IncomingOffer, IncomingState, OfferLock, OfferNumber, OutgoingOffer, OutgoingState, PeerStore,
     PeerStoreError,
 };
-use crate::reconnecting::ReconnectingSession;
+use crate::reconnecting::{LONGEST_SERVER_PAUSE, ReconnectingSession};
 use crate::request::{AcceptRequest, OfferRequest};
 use crate::tasks::blocking;
 use crate::transfers::TransferStatus;
@@ -139,7 +139,9 @@ impl Client {
                 self.reporter().publish(EventKind::Peer(event)).await;
             }
             let _ = timeout(pause, changed).await;
-            pause = (2 * pause).min(LAST_PAUSE);
+            // Without a server, each attempt dials it: the recipient may be there once the network is back.
+            let last = if self.is_connected() { LAST_PAUSE } else { LONGEST_SERVER_PAUSE };
+            pause = (2 * pause).min(last);
         }
     }
 

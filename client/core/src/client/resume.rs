@@ -333,7 +333,9 @@ impl Resumer<'_> {
     async fn connect(&self, settings: &ClientSettings) -> Result<ReconnectingSession, ClientError> {
         let mut connector: Connector = self.client.connector(settings)?;
         let session = connector.connect().await?;
-        Ok(ReconnectingSession::new(connector, session))
+        let session = ReconnectingSession::new(connector, session);
+        self.client.watch_silence(session.clone());
+        Ok(session)
     }
 }
 

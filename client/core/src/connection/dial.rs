@@ -1,7 +1,7 @@
 //! Connects to the first address of a host that responds.
 //!
 //! The client dials the addresses in the resolver's order, each one [`HEAD_START`] after the previous one, or as soon
-//! as that one has failed (after RFC 8305, Happy Eyeballs).
+//! as that one has failed (after RFC 8305, Happy Eyeballs). After a loss it dials all of them again every [`REDIAL_INTERVAL`].
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_remark;
 use quiver_transfer::blocking;
@@ -28,6 +29,15 @@ use crate::settings::CONNECT_TIMEOUT;
 /// The delay between two addresses (RFC 8305, 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// How often the client dials all addresses again after a loss, beside the dials that still wait. QUIC repeats the first
+/// packet of a dial less and less often (RFC 9002, 6.2.1): after five seconds, the next one follows four seconds later. A
+/// dial is not given up for the next one, because a path may need several seconds for a handshake.
+const REDIAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the resolver may take after a loss before the addresses that it has found earlier are dialled. Without a
+/// network, it waits for its own servers, at first for five seconds (`resolv.conf(5)`).
+const RESOLVE_AGAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Why dialling failed.
 #[derive(Debug)]
 pub(super) enum DialFailure {
@@ -46,22 +56,36 @@ type DialledConnection = (SocketAddr, Result<Connection, DialError>);
 pub(super) struct DialLimits {
     /// The end of dialling, besides [`CONNECT_TIMEOUT`] for all addresses altogether.
     pub(super) deadline: Instant,
-    /// Whether it ends as soon as no address can have a server, as its machine reports. Otherwise the server may be
-    /// started again soon.
-    pub(super) heeds_refusals: bool,
+    /// Whether this follows the loss of a connection. Then each address is dialled again and again. Otherwise dialling
+    /// ends as soon as no address can have a server, as its machine reports; after a loss it may be started again soon.
+    pub(super) is_after_loss: bool,
 }
 
 /// Dials all of a server's addresses. Without a pin, any server that holds the key of its certificate is accepted.
+/// `known` has the addresses that were found earlier, for a resolver that is out of reach; it is set to those found now.
 pub(super) async fn dial(
     endpoint: &Endpoint,
     server: &ServerAddress,
+    known: &Mutex<Vec<SocketAddr>>,
     identity: Option<&Arc<Identity>>,
     pin: Option<Fingerprint>,
     limits: DialLimits,
 ) -> Result<Connection, DialFailure> {
     let deadline = limits.deadline.min(Instant::now() + CONNECT_TIMEOUT);
     let limits = DialLimits { deadline, ..limits };
-    let addresses = resolve(server, deadline).await?;
+    let earlier = if limits.is_after_loss { known.lock().clone() } else { Vec::new() };
+    let resolve_deadline = match earlier.as_slice() {
+        [] => deadline,
+        _ => deadline.min(Instant::now() + RESOLVE_AGAIN_TIMEOUT),
+    };
+    let addresses = match resolve(server, resolve_deadline).await {
+        Ok(found) => {
+            known.lock().clone_from(&found);
+            found
+        }
+        Err(_) if !earlier.is_empty() => earlier,
+        Err(failure) => return Err(failure),
+    };
     race(endpoint, &addresses, identity, pin, limits).await
 }
 
@@ -77,7 +101,8 @@ async fn race(
     let mut failed: Vec<(SocketAddr, DialError)> = Vec::new();
     let mut refusals = JoinSet::new();
     let mut refused: Vec<(SocketAddr, io::ErrorKind)> = Vec::new();
-    for address in addresses.iter().copied().filter(|_| limits.heeds_refusals) {
+    let mut redial_at = Instant::now() + REDIAL_INTERVAL;
+    for address in addresses.iter().copied().filter(|_| !limits.is_after_loss) {
         refusals.spawn(async move { (address, wait_until_refused(address).await) });
     }
     loop {
@@ -114,6 +139,10 @@ async fn race(
                 }
             }
             () = sleep(HEAD_START), if waiting.len() > 0 => {}
+            () = sleep_until(redial_at), if limits.is_after_loss => {
+                waiting = addresses.iter().copied();
+                redial_at = Instant::now() + REDIAL_INTERVAL;
+            }
             () = sleep_until(limits.deadline) => {
                 return Err(dial_failure(addresses, failed, &refused));
             }
@@ -225,7 +254,7 @@ mod tests {
         });
         let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
         let pin = Some(identity.fingerprint());
-        let within = |limit| DialLimits { deadline: Instant::now() + limit, heeds_refusals: false };
+        let within = |limit| DialLimits { deadline: Instant::now() + limit, is_after_loss: true };
         let limits = within(Duration::from_secs(5));
         let connection = race(&endpoint, &addresses, None, pin, limits).await.unwrap();
         assert!(connection.remote_address().port() == addresses[1].port());
@@ -241,25 +270,81 @@ mod tests {
         let closed = ["127.0.0.1:0", "127.0.0.2:0"]
             .map(|text| std::net::UdpSocket::bind(text).unwrap().local_addr().unwrap());
         let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
-        let dial = async |addresses: &[SocketAddr], limit, heeds_refusals| {
+        let dial = async |addresses: &[SocketAddr], limit, is_after_loss| {
             let start = Instant::now();
-            let limits = DialLimits { deadline: start + limit, heeds_refusals };
+            let limits = DialLimits { deadline: start + limit, is_after_loss };
             match race(&endpoint, addresses, None, None, limits).await {
                 Err(DialFailure::Unreachable(why)) => (why, start.elapsed()),
                 other => panic!("{other:?}"),
             }
         };
         let long = Duration::from_secs(8);
-        let (why, took) = dial(&closed, long, true).await;
+        let (why, took) = dial(&closed, long, false).await;
         assert_eq!(why.matches("no program listens at this port (").count(), 2, "{why}");
         assert!(took < long / 2, "{took:?}");
         let short = Duration::from_secs(1);
         let one_silent = [closed[0], silent.local_addr().unwrap()];
-        let (why, took) = dial(&one_silent, short, true).await;
+        let (why, took) = dial(&one_silent, short, false).await;
         assert!(took >= short, "{took:?}");
         assert!(why.starts_with("no program") && why.contains(", no answer ("), "{why}");
-        let (why, took) = dial(&closed, short, false).await;
+        let (why, took) = dial(&closed, short, true).await;
         assert!(took >= short && why.starts_with("no answer ("), "{took:?} {why}");
+    }
+
+    /// The number of dials of which a silent socket has received packets: each has a connection id of its own.
+    fn count_dials(socket: &std::net::UdpSocket) -> usize {
+        socket.set_nonblocking(true).unwrap();
+        let (mut packet, mut ids) = ([0; 2048], std::collections::HashSet::new());
+        while socket.recv(&mut packet).is_ok() {
+            // Flags, the version, and the length of the id (RFC 9000, 17.2).
+            let length = usize::from(packet[5]);
+            ids.insert(packet[6..6 + length].to_vec());
+        }
+        ids.len()
+    }
+
+    #[tokio::test]
+    async fn an_address_is_dialled_again_every_second_after_a_loss() {
+        let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
+        for (is_after_loss, dials) in [(false, 1), (true, 3)] {
+            let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let limits =
+                DialLimits { deadline: Instant::now() + 5 * REDIAL_INTERVAL / 2, is_after_loss };
+            let addresses = [silent.local_addr().unwrap()];
+            race(&endpoint, &addresses, None, None, limits).await.unwrap_err();
+            assert_eq!(count_dials(&silent), dials);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_addresses_found_earlier_are_dialled_without_a_resolver() {
+        let validity = Validity::days(chrono::Utc::now(), 1);
+        let identity = Identity::create("server", &[], validity).unwrap();
+        let server = Endpoint::listen(
+            address("127.0.0.1:0"),
+            &identity,
+            &[Protocol::QUIVER_1],
+            EndpointSettings::default(),
+        )
+        .unwrap();
+        let port = server.local_addr().unwrap();
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            let connection = server.accept().await.unwrap().await.unwrap();
+            connection.closed().await;
+        });
+        let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
+        // No resolver knows it (RFC 6761, 6.4).
+        let name: ServerAddress = format!("server.invalid:{}", port.port()).parse().unwrap();
+        let known = Mutex::new(vec![port]);
+        let within = |is_after_loss| DialLimits {
+            deadline: Instant::now() + Duration::from_secs(8),
+            is_after_loss,
+        };
+        let failure = dial(&endpoint, &name, &known, None, None, within(false)).await;
+        assert!(matches!(failure, Err(DialFailure::Unresolved(_))), "{failure:?}");
+        let connection = dial(&endpoint, &name, &known, None, None, within(true)).await.unwrap();
+        assert_eq!(connection.remote_address().port(), port.port());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use quiver_protocol::{
     ClientName, CloseCode, Refusal, RefusalCode, Reply, Request, Secret, limits,
 };
 use quiver_transport::role::CLIENT_CONTENT_STREAMS;
-use quiver_transport::{Channel, Connection, ConnectionEnd, Role, StreamError};
+use quiver_transport::{Channel, Connection, ConnectionEnd, Role, StreamError, WindowPolicy};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
@@ -41,8 +41,9 @@ pub(super) struct GuestConnection {
 }
 
 impl GuestConnection {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Channel::new(connection, Role::Client), hellos_sent: 0 }
+    fn new(connection: Connection, windows: &WindowPolicy) -> Self {
+        let connection = Channel::with_windows(connection, Role::Client, windows);
+        Self { connection, hellos_sent: 0 }
     }
 
     /// Whether the server accepts another hello on this connection.
@@ -52,6 +53,11 @@ impl GuestConnection {
 }
 
 impl Connector {
+    /// A connection on which this client has not signed in yet.
+    pub(super) fn guest(&self, connection: Connection) -> GuestConnection {
+        GuestConnection::new(connection, &self.endpoint.settings().windows)
+    }
+
     /// Sends hellos until the server accepts this client. Asks the user for a missing or refused name or password.
     pub(super) async fn sign_in(
         &mut self,
@@ -128,7 +134,7 @@ impl Connector {
         loop {
             if !guest.can_send_hello() {
                 debug!("the connection accepts no more hellos: dialling again");
-                *guest = GuestConnection::new(self.dial().await?);
+                *guest = self.guest(self.dial().await?);
             }
             guest.hellos_sent += 1;
             match request_welcome(&guest.connection, hello.clone(), self.deadline).await {

@@ -116,7 +116,7 @@ impl DownloadContext {
 
     /// Downloads into a stream. There is one attempt only: written bytes cannot be taken back.
     async fn stream_file(&self, item: &DownloadItem) -> Result<ReceivedFile, GetError> {
-        let handle = self.shared.session.handle();
+        let handle = self.shared.session.command_handle().await;
         // The semaphore is never closed.
         let _permit = handle.content_permits.acquire().await;
         let content = exchange::get(&handle.connection, &item.path, None, handle.timeout).await?;

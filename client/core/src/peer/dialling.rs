@@ -197,7 +197,8 @@ impl Round {
                 }
             };
             let Some(connection) = connection else { continue };
-            let channel = Channel::new(connection, Role::Peer);
+            let windows = &self.endpoint.settings().windows;
+            let channel = Channel::with_windows(connection, Role::Peer, windows);
             debug!(address = %channel.remote_address(), rtt = ?channel.rtt(), "connected directly");
             opened.push(channel.clone());
             if !is_nominator {

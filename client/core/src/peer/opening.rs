@@ -208,7 +208,7 @@ impl Peers {
             Side::Requester => {
                 let dialled = endpoint.dial_over_relay(&self.0.identity, introduction.key).await;
                 let connection = dialled.map_err(|error| no_path(error.to_string()))?;
-                Ok(Channel::new(connection, Role::Peer))
+                Ok(Channel::with_windows(connection, Role::Peer, &endpoint.settings().windows))
             }
             Side::Responder => {
                 let incoming = endpoint.accept().await;

@@ -123,7 +123,7 @@ impl UploadContext {
     /// Uploads a stream. There is one attempt only: its content cannot be read again.
     async fn upload_pipe(&self, item: &UploadItem) -> Result<StoredReceipt, ClientError> {
         let failed = |error| to_client_error(item, error);
-        let handle = self.shared.session.handle();
+        let handle = self.shared.session.command_handle().await;
         // The semaphore is never closed.
         let _permit = handle.content_permits.acquire().await;
         let Some(input) = &self.input else { return Err(failed(PutError::Changed)) };

@@ -1,10 +1,8 @@
 //! Requests about unfinished transfers that no process runs.
 
-use std::time::Duration;
-
 use quiver_client::error::InvalidRequest;
 use quiver_client::journal::{Journal, TransferSubject};
-use quiver_client::request::ResumeRequest;
+use quiver_client::request::{RETRY_TIME, ResumeRequest};
 use quiver_client::{Client, ClientError, unfinished};
 use quiver_control::client_source::unknown;
 use quiver_control::{Failure, TransferName};
@@ -13,9 +11,6 @@ use serde_json::json;
 
 use super::{Outcome, call, reply};
 use crate::context::PageContext;
-
-/// How long a resumed transfer tries to connect again after a loss.
-const RETRY_TIME: Duration = Duration::from_secs(60);
 
 /// Resumes a transfer, with the server that the page has signed in to.
 pub(super) async fn resume(context: &PageContext, id: u64) -> Outcome {

@@ -1,6 +1,8 @@
 //! One page of a list: the folder's next names in byte order, as many as fit into memory. If not
 //! all names fit, the folder is read again for the next page. Opens no files.
 
+use quiver_transport::buffer_budget::BufferReservation;
+
 /// Maximum memory of a page in bytes, enough for some 90,000 names of 20 bytes.
 const MAX_MEMORY: usize = 8 * 1024 * 1024;
 
@@ -15,6 +17,16 @@ pub trait NameMemory: Send + 'static {
 
     /// Reserves so many bytes more if they are available now; returns whether they were.
     fn try_grow(&mut self, bytes: usize) -> bool;
+}
+
+impl NameMemory for BufferReservation {
+    fn bytes(&self) -> usize {
+        BufferReservation::bytes(self)
+    }
+
+    fn try_grow(&mut self, bytes: usize) -> bool {
+        BufferReservation::try_grow(self, bytes)
+    }
 }
 
 /// Memory that does not grow, and that no budget counts. A list allocates of it only what its names

@@ -62,6 +62,8 @@ pub fn notice_code(notice: &Notice) -> Option<&'static str> {
         Notice::KeyNotStored { .. } => "key_not_stored",
         Notice::JournalNotWritable { .. } => "journal_not_writable",
         Notice::Reconnecting { .. } => "reconnecting",
+        Notice::NoAnswer { .. } => "no_answer",
+        Notice::AnswersAgain { .. } => "answers_again",
         Notice::Resuming { .. } => "resuming",
         Notice::StartingOver { .. } => "starting_over",
         Notice::AttributesNotSet { .. } => "attributes_not_set",

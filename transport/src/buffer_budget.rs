@@ -1,5 +1,5 @@
-//! Memory for responses that clients have not read yet: one budget for all connections, reserved
-//! before it is used. Knows nothing of the responses.
+//! Memory that connections use only for a while: one budget for all connections of a process,
+//! reserved before it is used. Knows nothing of what the memory is for.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ const UNIT: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct BufferBudget {
     units: Arc<Semaphore>,
+    total_units: usize,
 }
 
 /// Reserved memory of a budget. Dropping it releases the memory.
@@ -26,7 +27,28 @@ impl BufferBudget {
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         let units = usize::try_from(bytes).unwrap_or(usize::MAX) / UNIT;
-        Self { units: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
+        let total_units = units.min(Semaphore::MAX_PERMITS);
+        Self { units: Arc::new(Semaphore::new(total_units)), total_units }
+    }
+
+    /// The bytes of the whole budget.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total_units as u64 * UNIT as u64
+    }
+
+    /// The bytes that are not reserved now.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.units.available_permits() as u64 * UNIT as u64
+    }
+
+    /// A reservation of nothing yet, which can [grow](BufferReservation::try_grow).
+    #[must_use]
+    pub fn reserve_nothing(&self) -> BufferReservation {
+        #[expect(clippy::expect_used, reason = "no permits are always available")]
+        let units = self.units.clone().try_acquire_many_owned(0).expect("an open semaphore");
+        BufferReservation { budget: self.clone(), units }
     }
 
     /// Reserves so many bytes, rounded up to KiB; waits until they are available.
@@ -54,6 +76,12 @@ impl BufferReservation {
             }
             Err(_) => false,
         }
+    }
+
+    /// Releases all but so many bytes, rounded up to KiB.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let surplus = self.units.num_permits().saturating_sub(bytes.div_ceil(UNIT));
+        drop(self.units.split(surplus));
     }
 }
 
@@ -83,5 +111,19 @@ mod tests {
         assert!(timeout(Duration::ZERO, waiting.as_mut()).await.is_err());
         drop(first);
         assert_eq!(timeout(DEADLINE, waiting).await.unwrap().bytes(), 2048);
+    }
+
+    #[test]
+    fn a_reservation_that_shrinks_frees_the_difference() {
+        let budget = BufferBudget::new(4096);
+        let mut reservation = budget.reserve_nothing();
+        assert!(reservation.try_grow(3000));
+        assert_eq!((reservation.bytes(), budget.free(), budget.total()), (3072, 1024, 4096));
+        reservation.shrink_to(1500);
+        assert_eq!((reservation.bytes(), budget.free()), (2048, 2048));
+        reservation.shrink_to(4000);
+        assert_eq!(reservation.bytes(), 2048);
+        drop(reservation);
+        assert_eq!(budget.free(), 4096);
     }
 }

@@ -1,0 +1,359 @@
+//! Windows that follow the path. On a network, the receive and the send window of a connection grow
+//! while content moves, with memory from one budget for all connections of a process. How far they
+//! grow is decided in `growth`; the windows of an idle connection are in `role`.
+//!
+//! One stream may use all of the connection's receive window, so content that the application does
+//! not read could stop control traffic. Therefore:
+//! - the receive window grows only with content that is read;
+//! - if the sender reports that it is blocked while content is not read, the receiver grants small
+//!   steps from a reserve;
+//! - the sender leaves most of such a step to control traffic
+//!   ([`StreamPriority`](crate::StreamPriority)).
+
+mod growth;
+mod policy;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use quinn::{Connection, VarInt};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub(crate) use self::growth::RESERVE_STEP;
+use self::growth::{Bounds, Growth, Sample, WindowSizes};
+pub use self::policy::WindowPolicy;
+use crate::buffer_budget::BufferReservation;
+use crate::close::ConnectionEnd;
+use crate::role::Role;
+
+/// How often the windows are adjusted while content moves: a fraction of the round trip on a long
+/// path.
+const INTERVAL: Duration = Duration::from_millis(25);
+
+/// How often a connection whose content does not move is looked at.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long windows stay as they are when no content moves: longer than the pause between two
+/// files.
+const IDLE_TIME: Duration = Duration::from_secs(3);
+
+/// The windows of one connection. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionWindows(Arc<WindowsState>);
+
+struct WindowsState {
+    connection: Connection,
+    policy: WindowPolicy,
+    is_server: bool,
+    base_send: u64,
+    /// The send window above which no bytes are taken from the application.
+    send_window: AtomicU64,
+    /// Streams whose owner sets a smaller send window itself.
+    bounding_streams: AtomicUsize,
+    content_read: AtomicU64,
+    readers: Mutex<Readers>,
+    writers: AtomicUsize,
+    /// Waits until the other side has acknowledged the content of streams that have ended.
+    draining: Mutex<JoinSet<()>>,
+    sizes: Mutex<AdjustedSizes>,
+    /// Runs while content moves, or the connection has more than its base windows.
+    adjuster: Mutex<Adjuster>,
+    is_slow: AtomicBool,
+    content_moves: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Adjuster {
+    task: JoinSet<()>,
+    is_running: bool,
+}
+
+/// The streams on which content is received.
+#[derive(Debug, Default)]
+struct Readers {
+    count: usize,
+    /// Those that do not know how much content follows.
+    without_size: usize,
+    /// The bytes that follow on all others.
+    remaining: u64,
+}
+
+#[derive(Debug)]
+struct AdjustedSizes {
+    sizes: WindowSizes,
+    reservation: BufferReservation,
+    /// When content last moved, and the bytes of both directions then.
+    moved_at: Instant,
+    moved_bytes: (u64, u64),
+}
+
+/// Counts a stream on which content is received, until dropped.
+#[derive(Debug)]
+pub(crate) struct ContentReader {
+    windows: ConnectionWindows,
+    /// The bytes that follow, if that is known.
+    remaining: Option<u64>,
+}
+
+/// How soon the windows of a connection are adjusted again.
+enum NextStep {
+    Soon,
+    Later,
+    Never,
+}
+
+impl ConnectionWindows {
+    /// The windows of a connection over a network, which has the base windows of its role.
+    pub(crate) fn new(connection: Connection, role: Role, policy: WindowPolicy) -> Self {
+        let limits = role.limits(false);
+        let bounds = Bounds {
+            base_receive: limits.receive_window.into(),
+            base_send: limits.send_window,
+            largest: policy.largest_window().into(),
+        };
+        let sizes = AdjustedSizes {
+            sizes: WindowSizes::new(bounds),
+            reservation: policy.reserve_nothing(),
+            moved_at: Instant::now(),
+            moved_bytes: (0, 0),
+        };
+        Self(Arc::new(WindowsState {
+            connection,
+            policy,
+            is_server: role == Role::Member,
+            base_send: limits.send_window,
+            send_window: AtomicU64::new(limits.send_window),
+            bounding_streams: AtomicUsize::new(0),
+            content_read: AtomicU64::new(0),
+            readers: Mutex::default(),
+            writers: AtomicUsize::new(0),
+            draining: Mutex::default(),
+            sizes: Mutex::new(sizes),
+            adjuster: Mutex::default(),
+            is_slow: AtomicBool::new(false),
+            content_moves: Notify::new(),
+        }))
+    }
+
+    /// The send window that the path asks for.
+    pub(crate) fn send_window(&self) -> u64 {
+        self.0.send_window.load(Ordering::Relaxed)
+    }
+
+    /// Counts a stream on which content is received.
+    pub(crate) fn add_reader(&self) -> ContentReader {
+        {
+            let mut readers = self.0.readers.lock();
+            readers.count += 1;
+            readers.without_size += 1;
+        }
+        self.start_adjusting();
+        ContentReader { windows: self.clone(), remaining: None }
+    }
+
+    /// Counts a stream on which content is sent.
+    pub(crate) fn add_writer(&self) {
+        self.0.writers.fetch_add(1, Ordering::Relaxed);
+        self.start_adjusting();
+    }
+
+    /// Counts a stream that sends content no more. `acknowledged` resolves once the other side has
+    /// acknowledged it.
+    pub(crate) fn remove_writer(&self, acknowledged: impl Future + Send + 'static) {
+        if self.send_window() > self.0.base_send {
+            self.0.draining.lock().spawn(async move {
+                acknowledged.await;
+            });
+        }
+        self.0.writers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Leaves the send window to a stream that bounds it, or takes it back.
+    pub(crate) fn set_bounded(&self, is_bounded: bool) {
+        if is_bounded {
+            self.0.bounding_streams.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.0.bounding_streams.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that content moves. Cheap, for every write.
+    pub(crate) fn note_content(&self) {
+        if self.0.is_slow.swap(false, Ordering::Relaxed) {
+            self.0.content_moves.notify_one();
+        }
+    }
+
+    fn start_adjusting(&self) {
+        self.note_content();
+        let mut adjuster = self.0.adjuster.lock();
+        if !adjuster.is_running {
+            adjuster.is_running = true;
+            while adjuster.task.try_join_next().is_some() {}
+            adjuster.task.spawn(adjust_windows(Arc::downgrade(&self.0)));
+        }
+    }
+}
+
+impl WindowsState {
+    /// Adjusts the windows to what the connection has moved since the last call.
+    fn adjust(&self, now: Instant) -> NextStep {
+        let mut adjusted = self.sizes.lock();
+        if let Some(reason) = self.connection.close_reason() {
+            // A server does not make the windows of all clients smaller because of the path of one.
+            if ConnectionEnd::from(reason) == ConnectionEnd::TooManyGaps && !self.is_server {
+                self.policy.reduce_windows();
+            }
+            adjusted.reservation.shrink_to(0);
+            self.adjuster.lock().is_running = false;
+            return NextStep::Never;
+        }
+        let sample = self.sample(now);
+        let has_content = sample.is_receiving || sample.is_sending;
+        let is_idle = adjusted.is_idle(&sample, now);
+        let AdjustedSizes { sizes, reservation, .. } = &mut *adjusted;
+        let (receive, send) = (sizes.receive(), sizes.send());
+        let mut wanted = sizes.record(sample);
+        if is_idle {
+            // What is sent and not acknowledged stays in memory.
+            let send = if sample.is_sending { wanted.send } else { 0 };
+            wanted = Growth { receive: 0, send };
+        }
+        let held = reservation.bytes() as u64;
+        let claim = sizes.claim_of(wanted).min(self.policy.share(held));
+        let missing = usize::try_from(claim.saturating_sub(held)).unwrap_or(usize::MAX);
+        let is_granted = missing == 0 || reservation.try_grow(missing);
+        sizes.apply(wanted, if is_granted { claim } else { held });
+        reservation.shrink_to(usize::try_from(sizes.claim()).unwrap_or(usize::MAX));
+        if sizes.receive() != receive {
+            // QUIC's integers have 62 bits, and these windows 32.
+            let window = VarInt::from_u64(sizes.receive()).unwrap_or(VarInt::MAX);
+            self.connection.set_receive_window(window);
+        }
+        if sizes.send() != send {
+            self.send_window.store(sizes.send(), Ordering::Relaxed);
+            if self.bounding_streams.load(Ordering::Relaxed) == 0 {
+                self.connection.set_send_window(sizes.send());
+            }
+        }
+        if !is_idle {
+            return NextStep::Soon;
+        }
+        if !has_content && sizes.claim() == 0 {
+            // With the lock of the sizes, so that a stream that starts now is seen here or starts
+            // the next run.
+            let mut adjuster = self.adjuster.lock();
+            if self.readers.lock().count == 0 && self.writers.load(Ordering::Relaxed) == 0 {
+                adjuster.is_running = false;
+                return NextStep::Never;
+            }
+        }
+        NextStep::Later
+    }
+
+    fn sample(&self, now: Instant) -> Sample {
+        let stats = self.connection.stats();
+        let readers = self.readers.lock();
+        let content_remaining = (readers.without_size == 0).then_some(readers.remaining);
+        let is_receiving = readers.count > 0;
+        drop(readers);
+        let mut draining = self.draining.lock();
+        while draining.try_join_next().is_some() {}
+        let is_sending = self.writers.load(Ordering::Relaxed) > 0 || !draining.is_empty();
+        Sample {
+            now,
+            round_trip: stats.path.rtt,
+            congestion_window: stats.path.cwnd,
+            mtu: stats.path.current_mtu.into(),
+            sent_packets: stats.path.sent_packets,
+            lost_packets: stats.path.lost_packets,
+            content_read: self.content_read.load(Ordering::Relaxed),
+            blocked_reports: stats.frame_rx.data_blocked,
+            content_remaining,
+            is_receiving,
+            is_sending,
+        }
+    }
+}
+
+impl AdjustedSizes {
+    /// Whether no content has moved for a while.
+    fn is_idle(&mut self, sample: &Sample, now: Instant) -> bool {
+        let moved = (sample.content_read, if sample.is_sending { sample.sent_packets } else { 0 });
+        if moved != self.moved_bytes {
+            (self.moved_bytes, self.moved_at) = (moved, now);
+        }
+        now.duration_since(self.moved_at) >= IDLE_TIME
+    }
+}
+
+impl fmt::Debug for WindowsState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WindowsState").field("sizes", &self.sizes).finish_non_exhaustive()
+    }
+}
+
+/// Adjusts the windows of a connection until it has ended, or has its base windows and no content.
+async fn adjust_windows(windows: Weak<WindowsState>) {
+    loop {
+        let Some(state) = windows.upgrade() else { return };
+        match state.adjust(Instant::now()) {
+            NextStep::Never => return,
+            NextStep::Soon => {
+                let connection = state.connection.clone();
+                drop(state);
+                // Either way the windows are adjusted next.
+                let _ = timeout(INTERVAL, connection.closed()).await;
+            }
+            NextStep::Later => {
+                state.is_slow.store(true, Ordering::Relaxed);
+                let _ = timeout(IDLE_INTERVAL, state.content_moves.notified()).await;
+            }
+        }
+    }
+}
+
+impl ContentReader {
+    /// Tells how many bytes follow on this stream.
+    pub(crate) fn expect(&mut self, bytes: u64) {
+        let mut readers = self.windows.0.readers.lock();
+        match self.remaining {
+            Some(remaining) => readers.remaining -= remaining,
+            None => readers.without_size -= 1,
+        }
+        readers.remaining += bytes;
+        self.remaining = Some(bytes);
+    }
+
+    /// Counts content that was read.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        let state = &self.windows.0;
+        state.content_read.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(remaining) = &mut self.remaining {
+            let counted = bytes.min(*remaining);
+            *remaining -= counted;
+            state.readers.lock().remaining -= counted;
+        }
+        self.windows.note_content();
+    }
+}
+
+impl Drop for ContentReader {
+    fn drop(&mut self) {
+        let mut readers = self.windows.0.readers.lock();
+        readers.count -= 1;
+        match self.remaining {
+            Some(remaining) => readers.remaining -= remaining,
+            None => readers.without_size -= 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

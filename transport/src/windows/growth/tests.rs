@@ -1,0 +1,212 @@
+//! The windows of connections whose content moves in simulated time.
+
+use super::*;
+
+const MIB: u64 = 1024 * 1024;
+const TICK: Duration = Duration::from_millis(25);
+const BOUNDS: Bounds = Bounds { base_receive: 6 * MIB, base_send: MIB, largest: 64 * MIB };
+const NO_LIMIT: u64 = u64::MAX;
+
+struct Connection {
+    sizes: WindowSizes,
+    sample: Sample,
+}
+
+impl Connection {
+    fn new(round_trip: Duration) -> Self {
+        let sample = Sample {
+            now: Instant::now(),
+            round_trip,
+            congestion_window: 14_720,
+            mtu: 1452,
+            sent_packets: 0,
+            lost_packets: 0,
+            content_read: 0,
+            blocked_reports: 0,
+            content_remaining: None,
+            is_receiving: false,
+            is_sending: false,
+        };
+        let mut sizes = WindowSizes::new(BOUNDS);
+        sizes.record(sample);
+        Self { sizes, sample }
+    }
+
+    fn receiving() -> Self {
+        let mut connection = Self::new(Duration::from_millis(100));
+        connection.sample.is_receiving = true;
+        connection
+    }
+
+    /// Adjusts the windows after an interval in which so many bytes were read, with at most `limit`
+    /// bytes of the budget.
+    fn read(&mut self, bytes: u64, limit: u64) {
+        self.sample.now += TICK;
+        self.sample.content_read += bytes;
+        if let Some(remaining) = &mut self.sample.content_remaining {
+            *remaining -= bytes;
+        }
+        let wanted = self.sizes.record(self.sample);
+        let claim = self.sizes.claim_of(wanted).min(limit);
+        self.sizes.apply(wanted, claim);
+    }
+
+    fn read_for(&mut self, rate: u64, time: Duration) {
+        for _ in 0..(time.as_micros() / TICK.as_micros()) {
+            self.read(rate * TICK.as_millis() as u64 / 1000, NO_LIMIT);
+        }
+    }
+}
+
+#[test]
+fn the_receive_window_is_three_times_what_is_read_in_a_round_trip() {
+    let mut connection = Connection::receiving();
+    connection.read_for(100_000_000, Duration::from_secs(1));
+    assert_eq!(connection.sizes.receive(), 3 * 10_000_000 + HEADROOM);
+    assert_eq!(connection.sizes.claim(), 3 * 10_000_000 + HEADROOM - 6 * MIB);
+    connection.read_for(1_000_000_000, Duration::from_secs(1));
+    assert_eq!(connection.sizes.receive(), 64 * MIB);
+}
+
+#[test]
+fn a_sender_that_doubles_each_round_trip_is_not_blocked() {
+    let mut connection = Connection::receiving();
+    // Bytes that arrive, and are read, in each interval; they were sent a round trip ago.
+    let (mut rate, mut sent_ahead) = (10_000_u64, 0);
+    while rate < 2_000_000 {
+        rate += rate / 5;
+        sent_ahead = rate * 4 * 21 / 10;
+        connection.read(rate, NO_LIMIT);
+        assert!(connection.sizes.receive() >= sent_ahead, "{rate}");
+    }
+    assert!(sent_ahead > 2 * BOUNDS.base_receive);
+}
+
+#[test]
+fn windows_stay_as_they_are_on_a_short_path() {
+    let mut connection = Connection::new(SHORT_PATH - Duration::from_nanos(1));
+    (connection.sample.is_receiving, connection.sample.is_sending) = (true, true);
+    connection.sample.congestion_window = 100 * MIB;
+    connection.read_for(1_000_000_000, Duration::from_secs(1));
+    assert_eq!((connection.sizes.receive(), connection.sizes.send()), (6 * MIB, MIB));
+}
+
+#[test]
+fn the_send_window_is_two_and_a_half_congestion_windows() {
+    let mut connection = Connection::new(Duration::from_millis(100));
+    connection.sample.is_sending = true;
+    connection.sample.congestion_window = 4 * MIB;
+    connection.read(0, NO_LIMIT);
+    assert_eq!(connection.sizes.send(), 10 * MIB);
+    connection.sample.congestion_window = MIB;
+    connection.read(0, NO_LIMIT);
+    assert_eq!(connection.sizes.send(), 10 * MIB - 10 * MIB / 64);
+    for _ in 0..200 {
+        connection.read(0, NO_LIMIT);
+    }
+    assert!(connection.sizes.send() <= 5 * MIB / 2 + 64);
+    connection.sample.is_sending = false;
+    connection.read(0, NO_LIMIT);
+    assert_eq!((connection.sizes.send(), connection.sizes.claim()), (MIB, 0));
+}
+
+#[test]
+fn a_sender_that_loses_many_packets_has_few_of_them_missing_at_once() {
+    let mut connection = Connection::new(Duration::from_millis(100));
+    connection.sample.is_sending = true;
+    connection.sample.congestion_window = 64 * MIB;
+    for (lost_of_thousand, window) in [(10, 64 * MIB), (50, 20 * 512 * 1452), (900, 1024 * 1452)] {
+        for _ in 0..10 {
+            connection.sample.sent_packets += 1000;
+            connection.sample.lost_packets += lost_of_thousand;
+            connection.read(0, NO_LIMIT);
+        }
+        assert_eq!(connection.sizes.send(), window, "{lost_of_thousand}");
+    }
+}
+
+#[test]
+fn windows_share_what_the_budget_allows() {
+    let mut connection = Connection::receiving();
+    connection.sample.is_sending = true;
+    connection.sample.congestion_window = 64 * MIB;
+    for _ in 0..40 {
+        connection.read(2_500_000, 9 * MIB);
+        assert!(connection.sizes.claim() <= 9 * MIB);
+    }
+    assert!(connection.sizes.receive() > 7 * MIB && connection.sizes.send() > 2 * MIB);
+}
+
+#[test]
+fn credit_that_the_sender_has_is_claimed_until_it_is_paid() {
+    let mut connection = Connection::receiving();
+    connection.read_for(100_000_000, Duration::from_secs(1));
+    let claim = connection.sizes.claim();
+    connection.sample.is_receiving = false;
+    connection.read(0, NO_LIMIT);
+    assert_eq!((connection.sizes.receive(), connection.sizes.claim()), (6 * MIB, claim));
+    connection.sample.is_receiving = true;
+    connection.sample.content_remaining = Some(MIB);
+    connection.read(MIB, NO_LIMIT);
+    assert_eq!(connection.sizes.claim(), claim - MIB);
+}
+
+#[test]
+fn the_last_bytes_of_content_pay_for_the_window() {
+    let mut connection = Connection::receiving();
+    connection.sample.content_remaining = Some(100_000_000);
+    connection.read_for(100_000_000, Duration::from_millis(500));
+    assert!(connection.sizes.claim() > 20 * MIB);
+    for _ in 0..20 {
+        let before = connection.sizes.receive();
+        connection.read(2_500_000, NO_LIMIT);
+        let remaining = connection.sample.content_remaining.unwrap();
+        // What QUIC has granted already.
+        assert!(before >= remaining.min(before), "{remaining}");
+    }
+    assert_eq!((connection.sizes.receive(), connection.sizes.claim()), (6 * MIB, 0));
+}
+
+#[test]
+fn a_budget_that_becomes_short_takes_a_part_once() {
+    let mut connection = Connection::receiving();
+    connection.read_for(100_000_000, Duration::from_secs(1));
+    let growth = connection.sizes.growth.receive;
+    for _ in 0..10 {
+        connection.read(0, growth - MIB);
+    }
+    assert_eq!(connection.sizes.growth.receive, growth - MIB);
+    assert_eq!(connection.sizes.claim(), growth);
+}
+
+#[test]
+fn a_blocked_sender_is_granted_steps_while_content_is_not_read() {
+    let mut connection = Connection::receiving();
+    connection.read(MIB, NO_LIMIT);
+    let receive = connection.sizes.receive();
+    connection.sample.blocked_reports += 1;
+    // Four round trips without a byte: this is no lost packet.
+    for _ in 0..15 {
+        connection.read(0, NO_LIMIT);
+        assert_eq!(connection.sizes.receive(), receive);
+    }
+    connection.read(0, NO_LIMIT);
+    assert_eq!(connection.sizes.receive(), receive + RESERVE_STEP);
+    connection.read(0, NO_LIMIT);
+    assert_eq!(connection.sizes.receive(), receive + RESERVE_STEP);
+    for _ in 0..2000 {
+        connection.sample.blocked_reports += 1;
+        connection.read(0, NO_LIMIT);
+    }
+    assert_eq!(connection.sizes.receive(), receive + RESERVE_LIMIT);
+    assert_eq!(connection.sizes.claim(), connection.sizes.growth.receive);
+}
+
+#[test]
+fn a_sender_that_is_blocked_learns_at_once_of_content_that_is_read() {
+    let mut connection = Connection::receiving();
+    connection.sample.blocked_reports += 1;
+    let receive = connection.sizes.receive();
+    connection.read(100, NO_LIMIT);
+    assert_eq!(connection.sizes.receive(), receive + 1);
+}
