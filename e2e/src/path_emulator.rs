@@ -15,6 +15,7 @@ mod text;
 
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -30,8 +31,10 @@ use crate::namespace::{
 
 /// The server's address, of the network for measurements (RFC 2544).
 const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-/// The client's address.
-const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+/// The network of both hosts.
+const NETWORK: &str = "198.18.0.0/24";
+/// The addresses that the client has in turn.
+const CLIENT: [Ipv4Addr; 2] = [Ipv4Addr::new(198, 18, 0, 2), Ipv4Addr::new(198, 18, 0, 3)];
 /// The name of the interface of each host.
 const INTERFACE: &str = "path0";
 /// The kernel holds so many packets until the emulator reads them. The default of 500 overflows while its thread waits
@@ -45,6 +48,8 @@ const TCP_BUFFER: &str = "4096 131072 67108864";
 pub struct PathEmulator {
     server: Namespace,
     client: Namespace,
+    /// How often the client's address has changed.
+    address_changes: AtomicUsize,
     settings: Mutex<PathSettings>,
     forwarder: Forwarder,
 }
@@ -87,9 +92,16 @@ impl PathEmulator {
             check(settings.link(direction));
         }
         kill_abandoned_processes();
-        let [client, server] = [CLIENT, SERVER].map(|address| create_host(address, settings.mtu));
+        let [client, server] =
+            [CLIENT[0], SERVER].map(|address| create_host(address, settings.mtu));
         let forwarder = Forwarder::start([client.1, server.1], &settings);
-        Self { server: server.0, client: client.0, settings: Mutex::new(settings), forwarder }
+        Self {
+            server: server.0,
+            client: client.0,
+            address_changes: AtomicUsize::new(0),
+            settings: Mutex::new(settings),
+            forwarder,
+        }
     }
 
     /// The namespace of the server's host.
@@ -113,7 +125,23 @@ impl PathEmulator {
     /// The client's address.
     #[must_use]
     pub fn client_address(&self) -> Ipv4Addr {
-        CLIENT
+        CLIENT[self.address_changes.load(Ordering::SeqCst) % CLIENT.len()]
+    }
+
+    /// Gives the client another address instead, as after a change to another network. Packets to the old one are lost.
+    ///
+    /// # Panics
+    /// If ip(8) fails.
+    pub fn change_client_address(&self) -> Ipv4Addr {
+        let old = self.client_address();
+        self.address_changes.fetch_add(1, Ordering::SeqCst);
+        let new = self.client_address();
+        // The old one first: the kernel would remove a second address of the same network with it.
+        self.client.ip(&format!(
+            "addr del {old}/24 dev {INTERFACE}
+            addr add {new}/24 dev {INTERFACE}"
+        ));
+        new
     }
 
     /// The settings in force.
@@ -190,11 +218,23 @@ impl PathEmulator {
         dropped.and_then(|dropped| dropped.parse().ok()).expect("a count of dropped packets")
     }
 
-    /// Selects TCP's congestion control on both hosts. Returns whether the kernel has it.
+    /// Selects the congestion control of TCP connections between both hosts that start from now on, until the client gets
+    /// another address. Returns whether the kernel has it.
+    ///
+    /// # Panics
+    /// If ip(8) fails.
     pub fn set_tcp_congestion_control(&self, name: &str) -> bool {
-        [&self.client, &self.server].iter().all(|host| {
-            host.run(|| std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name).is_ok())
-        })
+        let available =
+            std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+        if !available.is_ok_and(|names| names.split_whitespace().any(|known| known == name)) {
+            return false;
+        }
+        // By the route, because the parameter of a namespace takes only what unprivileged programs may use.
+        for (host, address) in [(&self.client, self.client_address()), (&self.server, SERVER)] {
+            let route = format!("{NETWORK} dev {INTERFACE} proto kernel scope link src {address}");
+            host.ip(&format!("route replace {route} congctl {name}"));
+        }
+        true
     }
 
     /// A command of the shell on one of the hosts, with the addresses of both in `$SERVER` and `$CLIENT`.
@@ -202,7 +242,7 @@ impl PathEmulator {
     pub fn shell(&self, host: &Namespace, command: &str) -> Command {
         let mut shell = host.command("sh");
         shell.args(["-c", command]);
-        shell.env("SERVER", SERVER.to_string()).env("CLIENT", CLIENT.to_string());
+        shell.env("SERVER", SERVER.to_string()).env("CLIENT", self.client_address().to_string());
         shell
     }
 }

@@ -88,6 +88,33 @@ fn silence_loses_all_packets_until_it_ends() {
 }
 
 #[test]
+fn the_client_continues_from_another_address() {
+    if !path_emulator_available() {
+        return;
+    }
+    let path = PathEmulator::new(PathSettings::symmetric(LinkSettings::default()));
+    let server = path.server().run(|| UdpSocket::bind((path.server_address(), 0)).unwrap());
+    let client = path.client().run(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+    let address_of_client = || {
+        client.send_to(b"hello", server.local_addr().unwrap()).unwrap();
+        let (_, from) = server.recv_from(&mut [0; 5]).unwrap();
+        server.send_to(b"hello", from).unwrap();
+        client.recv_from(&mut [0; 5]).unwrap();
+        from.ip()
+    };
+    for socket in [&client, &server] {
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    }
+    let first = path.client_address();
+    assert_eq!(address_of_client(), first);
+    let second = path.change_client_address();
+    assert_ne!(second, first);
+    assert_eq!(address_of_client(), second);
+    assert_eq!(path.change_client_address(), first);
+    assert_eq!(address_of_client(), first);
+}
+
+#[test]
 fn paths_are_independent_of_each_other() {
     if !path_emulator_available() {
         return;

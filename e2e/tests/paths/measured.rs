@@ -124,6 +124,25 @@ fn tcp_fills_the_link_in_both_directions() {
 }
 
 #[test]
+fn tcp_uses_the_congestion_control_that_is_selected() {
+    if !tools_available() {
+        return;
+    }
+    let path = path(LinkSettings::new(50_000_000, Duration::from_millis(1), 150_000));
+    assert!(!path.set_tcp_congestion_control("none"));
+    // Cubic is restricted in namespaces of some kernels, and BBR is missing in others.
+    for name in ["reno", "cubic", "bbr", "reno"] {
+        if !path.set_tcp_congestion_control(name) {
+            continue;
+        }
+        let end = run_iperf(&path, &["--bytes", "100k", "--reverse"]);
+        for side in ["sender_tcp_congestion", "receiver_tcp_congestion"] {
+            assert_eq!(end[side], name, "{side}");
+        }
+    }
+}
+
+#[test]
 fn the_emulator_carries_a_gigabit_a_second() {
     if !tools_available() {
         return;

@@ -83,7 +83,7 @@ pub(crate) fn measure(testbed: &PathTestbed, link: LinkSettings, rounds: usize) 
     section.notes.push(format!(
         "A transfer follows from the first round trip on in which, and in the two after it, the path delivers {SHARE} of \
          the new rate while the queue is at most {QUEUE} bandwidth-delay products. A time-out would be a pause of a \
-         second and more in what the path delivers.",
+         second and more in what the path delivers. A transfer that never follows has all round trips of a step.",
     ));
     section
 }
@@ -127,24 +127,25 @@ fn sample(testbed: &PathTestbed, kind: TransferKind, link: LinkSettings) -> Samp
     samples
 }
 
-/// Judges a transfer. One that has ended before its time never follows.
+/// Judges a transfer. One that never follows, or has ended before its time, has all round trips of a phase.
 fn react(samples: &Samples, link: LinkSettings) -> Reaction {
+    let round_trip = 2 * link.delay;
+    let rounds = (PHASE.as_secs_f64() / round_trip.as_secs_f64()) as u32;
+    let never = f64::from(rounds);
     if samples.ended.is_some() {
-        return Reaction { down: f64::INFINITY, up: f64::INFINITY, pause: Duration::MAX };
+        return Reaction { down: never, up: never, pause: PHASE };
     }
     let follows = |phase: usize| {
-        let round_trip = 2 * link.delay;
         let rate = RATES[phase] as f64;
         let queue = rate / 8.0 * round_trip.as_secs_f64() * QUEUE;
         let start = PHASE * phase as u32;
-        let rounds = (PHASE.as_secs_f64() / round_trip.as_secs_f64()) as u32;
         let is_good = |round: u32| {
             let (from, until) = (start + round_trip * round, start + round_trip * (round + 1));
             samples.delivered.rate(from, until) >= rate * SHARE
                 && samples.largest_queue(from, until) <= queue
         };
         let first = (0..rounds - 2).find(|round| (*round..round + 3).all(is_good));
-        first.map_or(f64::INFINITY, f64::from)
+        first.map_or(never, f64::from)
     };
     let pause = samples.delivered.longest_pause(PHASE, PHASE * RATES.len() as u32);
     Reaction { down: follows(1), up: follows(2), pause }
@@ -158,7 +159,6 @@ impl Samples {
 }
 
 fn record(testbed: &PathTestbed, kind: TransferKind, samples: &Samples, reaction: Reaction) {
-    let count = |round_trips: f64| round_trips.is_finite().then_some(round_trips);
     let tenth = Duration::from_millis(100);
     let tenths = (PHASE * RATES.len() as u32).as_millis() / tenth.as_millis();
     let series = (0..tenths as u32).map(|index| {
@@ -172,8 +172,8 @@ fn record(testbed: &PathTestbed, kind: TransferKind, samples: &Samples, reaction
     testbed.record(&json!({
         "measurement": "steps",
         "direction": kind_name(kind),
-        "round_trips_down": count(reaction.down),
-        "round_trips_up": count(reaction.up),
+        "round_trips_down": reaction.down,
+        "round_trips_up": reaction.up,
         "longest_pause_ms": reaction.pause.as_millis() as u64,
         "ended_early_s": samples.ended.map(|at| at.as_secs_f64()),
         "seconds_mbits_queue": series.collect::<Vec<_>>(),
@@ -206,8 +206,8 @@ mod tests {
         assert_eq!((reaction.down, reaction.up), (5.0, 5.0));
         assert!(reaction.pause <= 2 * INTERVAL, "{:?}", reaction.pause);
         let reaction = react(&samples(Duration::from_secs(8)), link);
-        assert_eq!((reaction.down, reaction.up), (f64::INFINITY, f64::INFINITY));
+        assert_eq!((reaction.down, reaction.up), (80.0, 80.0));
         let ended = Samples { ended: Some(PHASE), ..samples(Duration::ZERO) };
-        assert_eq!(react(&ended, link).down, f64::INFINITY);
+        assert_eq!(react(&ended, link).down, 80.0);
     }
 }
