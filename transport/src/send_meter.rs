@@ -8,7 +8,6 @@ use quinn::Connection;
 use quiver_protocol::NetworkLimit;
 
 use crate::congestion::AcknowledgedBytes;
-use crate::stream::FrameWriter;
 
 /// The receiver's windows were the limit if this side reported so at least once in so many round
 /// trips. A window that is always full is reported each time that the receiver has moved it, which is
@@ -49,15 +48,6 @@ impl SendMeter {
         let counts = Counts::now(&self.connection, &self.acknowledged).since(self.initial);
         let round_trip = self.connection.rtt().as_secs_f64();
         counts.limit(self.started.elapsed().as_secs_f64() / round_trip)
-    }
-}
-
-impl FrameWriter {
-    /// Starts to measure what holds back the data that this side of the connection sends; `None` on a
-    /// stream without [priority](crate::CommandStream::with_priority).
-    #[must_use]
-    pub fn start_send_meter(&self) -> Option<SendMeter> {
-        self.priority.start_send_meter()
     }
 }
 

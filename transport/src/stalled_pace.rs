@@ -13,16 +13,18 @@ const STALL: Duration = Duration::from_millis(100);
 
 /// A write that takes at most so many bytes was granted little: a step of the reserve, and what was
 /// not announced before. What an application reads is announced in larger parts.
-const LITTLE: usize = 2 * RESERVE_STEP as usize;
+const LITTLE: usize = 4 * 1024;
 
 /// Content takes so many bytes at once while the other side does not read.
-const PROBE: u64 = RESERVE_STEP / 4;
+const PROBE: u64 = 512;
 
 /// The pause between two of these probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// So many probes in turn take more than a step of the reserve has: the other side reads again.
 const PROBES: u32 = (RESERVE_STEP / PROBE) as u32 + 1;
+
+const _: () = assert!(LITTLE as u64 == 2 * RESERVE_STEP && PROBE == RESERVE_STEP / 4);
 
 /// Decides how much content may be written next.
 #[derive(Debug, Default)]

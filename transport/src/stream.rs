@@ -16,6 +16,7 @@ use tokio::time::{self, Instant};
 pub use self::error::StreamError;
 pub use self::reader::FrameReader;
 use crate::priority::{ContentStream, StreamPriority};
+use crate::send_meter::SendMeter;
 
 /// Bytes of small frames that are buffered before they are passed to QUIC.
 const FLUSH_THRESHOLD: usize = 32 * 1024;
@@ -63,7 +64,7 @@ pub struct FrameWriter {
     outgoing: Bytes,
     /// Set once the stream carries content.
     content: Option<Box<ContentStream>>,
-    pub(crate) priority: StreamPriority,
+    priority: StreamPriority,
     /// How long a write of control traffic may take.
     write_timeout: Option<Duration>,
 }
@@ -234,6 +235,13 @@ impl FrameWriter {
         // Fails only if the stream has ended, and then the priority does not matter.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
         self.content = Some(Box::new(self.priority.add_content_stream()));
+    }
+
+    /// Starts to measure what holds back the data that this side of the connection sends; `None` on a
+    /// stream without [priority](CommandStream::with_priority).
+    #[must_use]
+    pub fn start_send_meter(&self) -> Option<SendMeter> {
+        self.priority.start_send_meter()
     }
 
     /// Writes packets of a connection inside this stream. What QUIC buffers of the connection's content is bounded from

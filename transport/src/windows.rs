@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub(crate) use self::growth::RESERVE_STEP;
-use self::growth::{Bounds, Growth, Sample, WindowSizes};
+use self::growth::{Bounds, Growth, PathSample, WindowSizes};
 pub use self::policy::WindowPolicy;
 use crate::buffer_budget::BufferReservation;
 use crate::close::ConnectionEnd;
@@ -226,11 +226,11 @@ impl WindowsState {
             wanted = Growth { receive: 0, send };
         }
         let held = reservation.bytes() as u64;
-        let claim = sizes.claim_of(wanted).min(self.policy.share(held));
-        let missing = usize::try_from(claim.saturating_sub(held)).unwrap_or(usize::MAX);
+        let share = sizes.reservation_of(wanted).min(self.policy.share(held));
+        let missing = usize::try_from(share.saturating_sub(held)).unwrap_or(usize::MAX);
         let is_granted = missing == 0 || reservation.try_grow(missing);
-        sizes.apply(wanted, if is_granted { claim } else { held });
-        reservation.shrink_to(usize::try_from(sizes.claim()).unwrap_or(usize::MAX));
+        sizes.apply(wanted, if is_granted { share } else { held });
+        reservation.shrink_to(usize::try_from(sizes.reservation()).unwrap_or(usize::MAX));
         if sizes.receive() != receive {
             // QUIC's integers have 62 bits, and these windows 32.
             let window = VarInt::from_u64(sizes.receive()).unwrap_or(VarInt::MAX);
@@ -245,7 +245,7 @@ impl WindowsState {
         if !is_idle {
             return NextStep::Soon;
         }
-        if !has_content && sizes.claim() == 0 {
+        if !has_content && sizes.reservation() == 0 {
             // With the lock of the sizes, so that a stream that starts now is seen here or starts
             // the next run.
             let mut adjuster = self.adjuster.lock();
@@ -257,7 +257,7 @@ impl WindowsState {
         NextStep::Later
     }
 
-    fn sample(&self, now: Instant) -> Sample {
+    fn sample(&self, now: Instant) -> PathSample {
         let stats = self.connection.stats();
         let readers = self.readers.lock();
         let content_remaining = (readers.without_size == 0).then_some(readers.remaining);
@@ -266,7 +266,7 @@ impl WindowsState {
         let mut draining = self.draining.lock();
         while draining.try_join_next().is_some() {}
         let is_sending = self.writers.load(Ordering::Relaxed) > 0 || !draining.is_empty();
-        Sample {
+        PathSample {
             now,
             round_trip: stats.path.rtt,
             congestion_window: stats.path.cwnd,
@@ -284,7 +284,7 @@ impl WindowsState {
 
 impl AdjustedSizes {
     /// Whether no content has moved for a while.
-    fn is_idle(&mut self, sample: &Sample, now: Instant) -> bool {
+    fn is_idle(&mut self, sample: &PathSample, now: Instant) -> bool {
         let moved = (sample.content_read, if sample.is_sending { sample.sent_packets } else { 0 });
         if moved != self.moved_bytes {
             (self.moved_bytes, self.moved_at) = (moved, now);

@@ -1,6 +1,7 @@
 //! Rate, delay and loss, as iperf3 and ping measure them.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use quiver_e2e::path_emulator::{
     BurstLoss, Direction, LinkCounters, LinkSettings, PathEmulator, PathSettings,
@@ -23,7 +24,15 @@ fn expect_near(what: &str, measured: f64, expected: f64, tolerance: f64) {
 
 /// Both counters add up, and the emulator lost nothing by itself.
 fn expect_complete(path: &PathEmulator, direction: Direction) -> LinkCounters {
-    let counters = path.counters(direction);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut counters = path.counters(direction);
+    // The last packets may still be on their way.
+    while counters.packets_in != counters.packets_out + counters.dropped()
+        && Instant::now() < deadline
+    {
+        thread::sleep(Duration::from_millis(5));
+        counters = path.counters(direction);
+    }
     assert_eq!(counters.packets_in, counters.packets_out + counters.dropped(), "{counters:?}");
     assert_eq!((counters.refused, path.unread(direction)), (0, 0), "{counters:?}");
     counters

@@ -46,7 +46,7 @@ pub(crate) const RESERVE_LIMIT: u64 = 1024 * 1024;
 
 /// What is known of a connection at one moment. Counters count since the connection started.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sample {
+pub(super) struct PathSample {
     pub(super) now: Instant,
     pub(super) round_trip: Duration,
     pub(super) congestion_window: u64,
@@ -89,7 +89,7 @@ pub(super) struct WindowSizes {
     /// take credit back, so that many bytes must be read first, which grant no further credit.
     unpaid: u64,
     reserve: Reserve,
-    history: VecDeque<Sample>,
+    history: VecDeque<PathSample>,
 }
 
 /// The part of the receive window for control traffic beside content that is not read.
@@ -126,12 +126,12 @@ impl WindowSizes {
     }
 
     /// The bytes that must be reserved for the windows as they are now.
-    pub(super) fn claim(&self) -> u64 {
+    pub(super) fn reservation(&self) -> u64 {
         self.growth.receive + self.unpaid + self.growth.send
     }
 
     /// Records a sample, and returns the growth that the connection can use.
-    pub(super) fn record(&mut self, sample: Sample) -> Growth {
+    pub(super) fn record(&mut self, sample: PathSample) -> Growth {
         let read = self.history.back().map_or(0, |last| sample.content_read - last.content_read);
         self.unpaid = self.unpaid.saturating_sub(read);
         self.reserve.update(&sample, read);
@@ -147,14 +147,14 @@ impl WindowSizes {
         Growth { receive: self.wanted_receive(&sample), send: self.wanted_send(&sample) }
     }
 
-    /// The claim of a growth.
-    pub(super) fn claim_of(&self, growth: Growth) -> u64 {
+    /// The bytes that must be reserved for a growth.
+    pub(super) fn reservation_of(&self, growth: Growth) -> u64 {
         growth.receive + self.unpaid + growth.send
     }
 
-    /// Changes the windows to `wanted`, or as near to it as `claim` bytes allow.
-    pub(super) fn apply(&mut self, wanted: Growth, claim: u64) {
-        let available = claim.saturating_sub(self.unpaid);
+    /// Changes the windows to `wanted`, or as near to it as `reserved` bytes allow.
+    pub(super) fn apply(&mut self, wanted: Growth, reserved: u64) {
+        let available = reserved.saturating_sub(self.unpaid);
         let total = wanted.receive + wanted.send;
         let share = |part: u64| {
             if total <= available {
@@ -174,7 +174,7 @@ impl WindowSizes {
         self.growth = growth;
     }
 
-    fn wanted_receive(&self, sample: &Sample) -> u64 {
+    fn wanted_receive(&self, sample: &PathSample) -> u64 {
         if !sample.is_receiving {
             return 0;
         }
@@ -188,7 +188,7 @@ impl WindowSizes {
         wanted.min(needed)
     }
 
-    fn wanted_send(&self, sample: &Sample) -> u64 {
+    fn wanted_send(&self, sample: &PathSample) -> u64 {
         if !sample.is_sending {
             return 0;
         }
@@ -202,7 +202,7 @@ impl WindowSizes {
 
     /// The bytes of which so few are lost that they are not too many gaps. Never less than the
     /// bytes in which every other packet may be missing.
-    fn loss_bound(&self, sample: &Sample) -> u64 {
+    fn loss_bound(&self, sample: &PathSample) -> u64 {
         let always_safe = 2 * MAX_GAPS * sample.mtu;
         let Some(oldest) = self.history.front() else { return always_safe };
         let sent = sample.sent_packets - oldest.sent_packets;
@@ -215,7 +215,7 @@ impl WindowSizes {
 }
 
 impl Reserve {
-    fn update(&mut self, sample: &Sample, read: u64) {
+    fn update(&mut self, sample: &PathSample, read: u64) {
         self.unpaid = self.unpaid.saturating_sub(read);
         self.is_blocked |= sample.blocked_reports > self.blocked_reports;
         self.blocked_reports = sample.blocked_reports;

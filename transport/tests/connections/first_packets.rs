@@ -25,7 +25,7 @@ enum Drop {
     FromServer(usize),
 }
 
-struct Counts {
+struct DatagramCounts {
     from_client: AtomicUsize,
     /// Those of the client before the first one of the server reached it.
     before_response: AtomicUsize,
@@ -37,7 +37,7 @@ async fn forward(
     server: SocketAddr,
     delay: Duration,
     dropped: Drop,
-    counts: Arc<Counts>,
+    counts: Arc<DatagramCounts>,
 ) {
     let server_side = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
@@ -83,7 +83,7 @@ async fn connect(delay: Duration, dropped: Drop) -> (Duration, usize) {
     let accepting = listener(&server, &[Protocol::QUIVER_1]);
     let client_side = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let relay = client_side.local_addr().unwrap();
-    let counts = Arc::new(Counts { from_client: 0.into(), before_response: 0.into() });
+    let counts = Arc::new(DatagramCounts { from_client: 0.into(), before_response: 0.into() });
     let mut task = JoinSet::new();
     task.spawn(forward(client_side, address(&accepting), delay, dropped, counts.clone()));
     let start = Instant::now();

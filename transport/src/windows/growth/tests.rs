@@ -9,12 +9,12 @@ const NO_LIMIT: u64 = u64::MAX;
 
 struct Connection {
     sizes: WindowSizes,
-    sample: Sample,
+    sample: PathSample,
 }
 
 impl Connection {
     fn new(round_trip: Duration) -> Self {
-        let sample = Sample {
+        let sample = PathSample {
             now: Instant::now(),
             round_trip,
             congestion_window: 14_720,
@@ -47,7 +47,7 @@ impl Connection {
             *remaining -= bytes;
         }
         let wanted = self.sizes.record(self.sample);
-        let claim = self.sizes.claim_of(wanted).min(limit);
+        let claim = self.sizes.reservation_of(wanted).min(limit);
         self.sizes.apply(wanted, claim);
     }
 
@@ -63,7 +63,7 @@ fn the_receive_window_is_three_times_what_is_read_in_a_round_trip() {
     let mut connection = Connection::receiving();
     connection.read_for(100_000_000, Duration::from_secs(1));
     assert_eq!(connection.sizes.receive(), 3 * 10_000_000 + HEADROOM);
-    assert_eq!(connection.sizes.claim(), 3 * 10_000_000 + HEADROOM - 6 * MIB);
+    assert_eq!(connection.sizes.reservation(), 3 * 10_000_000 + HEADROOM - 6 * MIB);
     connection.read_for(1_000_000_000, Duration::from_secs(1));
     assert_eq!(connection.sizes.receive(), 64 * MIB);
 }
@@ -107,7 +107,7 @@ fn the_send_window_is_two_and_a_half_congestion_windows() {
     assert!(connection.sizes.send() <= 5 * MIB / 2 + 64);
     connection.sample.is_sending = false;
     connection.read(0, NO_LIMIT);
-    assert_eq!((connection.sizes.send(), connection.sizes.claim()), (MIB, 0));
+    assert_eq!((connection.sizes.send(), connection.sizes.reservation()), (MIB, 0));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn windows_share_what_the_budget_allows() {
     connection.sample.congestion_window = 64 * MIB;
     for _ in 0..40 {
         connection.read(2_500_000, 9 * MIB);
-        assert!(connection.sizes.claim() <= 9 * MIB);
+        assert!(connection.sizes.reservation() <= 9 * MIB);
     }
     assert!(connection.sizes.receive() > 7 * MIB && connection.sizes.send() > 2 * MIB);
 }
@@ -141,14 +141,14 @@ fn windows_share_what_the_budget_allows() {
 fn credit_that_the_sender_has_is_claimed_until_it_is_paid() {
     let mut connection = Connection::receiving();
     connection.read_for(100_000_000, Duration::from_secs(1));
-    let claim = connection.sizes.claim();
+    let claim = connection.sizes.reservation();
     connection.sample.is_receiving = false;
     connection.read(0, NO_LIMIT);
-    assert_eq!((connection.sizes.receive(), connection.sizes.claim()), (6 * MIB, claim));
+    assert_eq!((connection.sizes.receive(), connection.sizes.reservation()), (6 * MIB, claim));
     connection.sample.is_receiving = true;
     connection.sample.content_remaining = Some(MIB);
     connection.read(MIB, NO_LIMIT);
-    assert_eq!(connection.sizes.claim(), claim - MIB);
+    assert_eq!(connection.sizes.reservation(), claim - MIB);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn the_last_bytes_of_content_pay_for_the_window() {
     let mut connection = Connection::receiving();
     connection.sample.content_remaining = Some(100_000_000);
     connection.read_for(100_000_000, Duration::from_millis(500));
-    assert!(connection.sizes.claim() > 20 * MIB);
+    assert!(connection.sizes.reservation() > 20 * MIB);
     for _ in 0..20 {
         let before = connection.sizes.receive();
         connection.read(2_500_000, NO_LIMIT);
@@ -164,7 +164,7 @@ fn the_last_bytes_of_content_pay_for_the_window() {
         // What QUIC has granted already.
         assert!(before >= remaining.min(before), "{remaining}");
     }
-    assert_eq!((connection.sizes.receive(), connection.sizes.claim()), (6 * MIB, 0));
+    assert_eq!((connection.sizes.receive(), connection.sizes.reservation()), (6 * MIB, 0));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_budget_that_becomes_short_takes_a_part_once() {
         connection.read(0, growth - MIB);
     }
     assert_eq!(connection.sizes.growth.receive, growth - MIB);
-    assert_eq!(connection.sizes.claim(), growth);
+    assert_eq!(connection.sizes.reservation(), growth);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_blocked_sender_is_granted_steps_while_content_is_not_read() {
         connection.read(0, NO_LIMIT);
     }
     assert_eq!(connection.sizes.receive(), receive + RESERVE_LIMIT);
-    assert_eq!(connection.sizes.claim(), connection.sizes.growth.receive);
+    assert_eq!(connection.sizes.reservation(), connection.sizes.growth.receive);
 }
 
 #[test]
