@@ -99,9 +99,13 @@ impl JsonSchema {
             let array = name.split_once("[].").map(|(array, _)| &object[array]);
             array.is_some_and(|array| array.as_array().is_some_and(Vec::is_empty))
         };
-        let missing = described
-            .iter()
-            .find(|(name, field)| !field.is_optional && !has(name) && !is_in_empty_array(name));
+        let is_in_null = |name: &String| {
+            let outer = name.rsplit_once('.').map(|(outer, _)| outer);
+            found.iter().any(|(found, value)| Some(found.as_str()) == outer && value.is_null())
+        };
+        let missing = described.iter().find(|(name, field)| {
+            !field.is_optional && !has(name) && !is_in_empty_array(name) && !is_in_null(name)
+        });
         match missing {
             Some((name, _)) => failed(format!("{name} is missing")),
             None => Ok(()),
@@ -189,7 +193,7 @@ impl Field {
 }
 
 /// The fields of an object by the names that the document has for them: `a.b`, or `a[].b` for each object in an array.
-/// An object or array that is described as a whole is one field.
+/// An array that is described as a whole is one field, and an object too, unless fields of it are described as well.
 fn flatten(
     prefix: &str,
     value: &Value,
@@ -199,7 +203,13 @@ fn flatten(
     for (key, value) in value.as_object().unwrap() {
         let name = format!("{prefix}{key}");
         match value {
-            _ if described.contains_key(&name) => found.push((name, value.clone())),
+            _ if described.contains_key(&name) => {
+                found.push((name.clone(), value.clone()));
+                let prefix = format!("{name}.");
+                if value.is_object() && described.keys().any(|name| name.starts_with(&prefix)) {
+                    flatten(&prefix, value, described, found);
+                }
+            }
             Value::Object(_) => flatten(&format!("{name}."), value, described, found),
             Value::Array(items) if items.iter().all(Value::is_object) => {
                 for item in items {
@@ -219,12 +229,12 @@ mod tests {
 
     const TEXT: &str = "## A\n### One\n\n| field | type | meaning |\n|---|---|---|\n| `a` | integer | x |\n\
         | `b` | string or null | x |\n| `c` | boolean, optional | x |\n| `d.e` | integer | x |\n\
-        | `f[].g` | string | x |\n```json\n{\"a\":1}\n```\n### Two\n| all of [one](#one) | | |\n";
+        | `f[].g` | string | x |\n| `h` | object or null | x |\n| `h.i` | integer | x |\n```json\n{\"a\":1}\n```\n### Two\n| all of [one](#one) | | |\n";
 
     #[test]
     fn an_object_has_exactly_the_described_fields_with_their_types() {
         let schema = JsonSchema::parse(TEXT);
-        let good = json!({"a": 1, "b": null, "d": {"e": 1}, "f": [{"g": "x"}]});
+        let good = json!({"a": 1, "b": null, "d": {"e": 1}, "f": [{"g": "x"}], "h": {"i": 1}});
         assert_eq!(schema.check("One", &good), Ok(()));
         assert_eq!(schema.check("Two", &good), Ok(()));
         let with = |name: &str, value: Value| {
@@ -236,12 +246,15 @@ mod tests {
         };
         assert_eq!(with("c", json!(true)), Ok(()));
         assert_eq!(with("f", json!([])), Ok(()));
+        assert_eq!(with("h", json!(null)), Ok(()));
         let problem = |text: &str| Err(text.to_owned());
         assert_eq!(with("a", json!("1")), problem("a is no integer"));
         assert_eq!(with("a", json!(null)), problem("a is no integer"));
         assert_eq!(with("a", json!(-1)), problem("a is no integer"));
         assert_eq!(with("x", json!(1)), problem("x is not described"));
         assert_eq!(with("d", json!({})), problem("d.e is missing"));
+        assert_eq!(with("h", json!({})), problem("h.i is missing"));
+        assert_eq!(with("h", json!({"i": 1, "j": 1})), problem("h.j is not described"));
         assert_eq!(with("f", json!([{"g": "x", "h": 1}])), problem("f[].h is not described"));
         assert!(schema.check("Three", &good).is_err());
         assert!(schema.check_examples().is_err());

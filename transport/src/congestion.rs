@@ -22,8 +22,8 @@ use self::model_controller::{ModelReport, build_model, model_report};
 /// sends itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CongestionControl {
-    /// [`Self::Cubic`] on loopback, where nothing has to be learned about a path and CUBIC costs
-    /// less, and [`Self::Model`] on every other path.
+    /// [`Self::Cubic`] on loopback and inside a relay stream, where packets are lost only if a queue is
+    /// full and CUBIC costs less, and [`Self::Model`] on every other path.
     #[default]
     Auto,
     /// From a model of the path, made of its delivery rate and its lowest round-trip time: losses
@@ -102,10 +102,10 @@ impl CongestionControl {
         }
     }
 
-    fn algorithm(self, is_loopback: bool) -> CongestionAlgorithm {
+    fn algorithm(self, can_lose_packets: bool) -> CongestionAlgorithm {
         match self {
             Self::Cubic => CongestionAlgorithm::Cubic,
-            Self::Auto if is_loopback => CongestionAlgorithm::Cubic,
+            Self::Auto if !can_lose_packets => CongestionAlgorithm::Cubic,
             Self::Auto | Self::Model => CongestionAlgorithm::Model,
         }
     }
@@ -150,10 +150,13 @@ impl Controllers {
         Self { choice, are_all_closing: Arc::default() }
     }
 
-    /// The factory for one connection, over this kind of path.
-    pub(crate) fn for_path(&self, is_loopback: bool) -> Arc<dyn ControllerFactory + Send + Sync> {
+    /// The factory for one connection, over a path that can lose packets without a full queue, or cannot.
+    pub(crate) fn for_path(
+        &self,
+        can_lose_packets: bool,
+    ) -> Arc<dyn ControllerFactory + Send + Sync> {
         Arc::new(PathControllers {
-            algorithm: self.choice.algorithm(is_loopback),
+            algorithm: self.choice.algorithm(can_lose_packets),
             acknowledged: Arc::default(),
             are_all_closing: self.are_all_closing.clone(),
         })
@@ -220,7 +223,7 @@ mod tests {
 
     #[test]
     fn only_auto_depends_on_the_path() {
-        let algorithms = |choice: CongestionControl| [true, false].map(|it| choice.algorithm(it));
+        let algorithms = |choice: CongestionControl| [false, true].map(|it| choice.algorithm(it));
         assert_eq!(
             algorithms(CongestionControl::Auto),
             [CongestionAlgorithm::Cubic, CongestionAlgorithm::Model]

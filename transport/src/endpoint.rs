@@ -341,7 +341,7 @@ fn transport_config(
         .initial_rtt(INITIAL_RTT)
         .mtu_discovery_config(Some(path.mtu_discovery()))
         .enable_segmentation_offload(path.accepts_batches())
-        .congestion_controller_factory(controllers.for_path(path.is_loopback()));
+        .congestion_controller_factory(controllers.for_path(path.can_lose_packets()));
     limits.configure(&mut config);
     config
 }

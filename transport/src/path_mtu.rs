@@ -33,11 +33,16 @@ pub(crate) enum PathMtu {
         /// The largest UDP payload that MTU discovery tries: at most what the first link carries.
         max_payload: u16,
     },
+    /// Inside a stream to the server.
+    Relayed {
+        /// The largest UDP payload that MTU discovery tries.
+        max_payload: u16,
+    },
 }
 
 impl PathMtu {
     /// A path inside a stream to the server.
-    pub(crate) const RELAYED: Self = Self::Network { max_payload: MAX_RELAYED_PAYLOAD };
+    pub(crate) const RELAYED: Self = Self::Relayed { max_payload: MAX_RELAYED_PAYLOAD };
 
     /// A path of which nothing is known.
     pub(crate) const UNKNOWN: Self = Self::Network { max_payload: MAX_NETWORK_PAYLOAD };
@@ -62,6 +67,12 @@ impl PathMtu {
         matches!(self, Self::Loopback { .. })
     }
 
+    /// Whether packets can be lost although no queue is full. Not on loopback, nor in a stream, whose
+    /// connection sends lost packets again and controls congestion.
+    pub(crate) fn can_lose_packets(self) -> bool {
+        matches!(self, Self::Network { .. })
+    }
+
     /// The settings of MTU discovery: a binary search on a network; on loopback a single probe,
     /// which tests whether the other side accepts the interface's MTU too. Each probe costs both
     /// sides 20 ns a byte of padding, and a probe larger than the path carries costs the wait until
@@ -74,7 +85,7 @@ impl PathMtu {
                 // the upper bound at once.
                 mtu.upper_bound(max_payload).minimum_change((max_payload - MIN_PAYLOAD) / 2 + 1);
             }
-            Self::Network { max_payload } => {
+            Self::Network { max_payload } | Self::Relayed { max_payload } => {
                 mtu.upper_bound(max_payload);
             }
         }
@@ -87,7 +98,7 @@ impl PathMtu {
     pub(crate) fn accepts_batches(self) -> bool {
         match self {
             Self::Loopback { max_payload } => max_payload <= MAX_PAYLOAD / 2,
-            Self::Network { .. } => true,
+            Self::Network { .. } | Self::Relayed { .. } => true,
         }
     }
 }
@@ -168,7 +179,9 @@ mod tests {
         let [v4, v6] = ["192.0.2.1", "2001:db8::1"].map(|address| address.parse().unwrap());
         let max_payload = |mtu, address| match PathMtu::from_link_mtu(mtu, address) {
             PathMtu::Network { max_payload } => max_payload,
-            loopback @ PathMtu::Loopback { .. } => panic!("{address}: {loopback:?}"),
+            other @ (PathMtu::Loopback { .. } | PathMtu::Relayed { .. }) => {
+                panic!("{address}: {other:?}")
+            }
         };
         assert_eq!((max_payload(Some(1500), v4), max_payload(Some(1500), v6)), (1472, 1452));
         // Routers' reports may be forged, so smaller ones than every path must carry are not used.

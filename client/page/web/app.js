@@ -1,4 +1,4 @@
-// What every view uses: the source, the current place, dialogs and menu, short notes, and the one live region.
+// What every view uses: the source, the current place, dialogs and menu, notes, the live region.
 
 import { hooks } from "./dom.js";
 import { failureOf } from "./source.js";

@@ -52,7 +52,7 @@ async function say(who) {
 	try {
 		await app.source.request({ do: "say", to: who, text });
 	} catch (thrown) {
-		// The text comes back to be sent again, unless the next one is being typed.
+		// The text comes back, unless the next one is being typed.
 		if (!drafts.get(who)) drafts.set(who, text);
 		noteFailure(thrown);
 	}

@@ -65,7 +65,7 @@ function patchChildren(parent, children) {
 	const wanted = new Set(children.map((child) => (typeof child === "string" ? null : child.key)));
 	let at = parent.firstChild;
 	for (const child of children) {
-		// An element whose key is not wanted any more leaves first, so that its neighbours need not move.
+		// An element that is not wanted any more leaves first, so that its neighbours stay.
 		while (at && !wanted.has(keyOf(at))) at = remove(at);
 		if (typeof child === "string") {
 			if (at instanceof Text) {

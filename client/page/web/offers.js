@@ -1,4 +1,4 @@
-// Offers between people in both directions, and the system's notifications, which the first offer brings up.
+// Offers between people in both directions, and the system's notifications.
 
 import {
 	actionButton, bar, box, button, chooseFolder, commands, empty, format, go, h, icon, menuButton, name, now, r,

@@ -12,7 +12,7 @@ let shown = -1;
 
 /** @type {F.reply} */
 const reply = async ({ question }, chosen) => {
-	// The form may have changed since it was last drawn.
+	// The form may have changed since.
 	const answer = "decision" in chosen ? { ...chosen, for_all: isForAll } : chosen;
 	answered.add(question);
 	if (!(await run({ do: "answer", question, answer }))) answered.delete(question);

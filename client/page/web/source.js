@@ -146,10 +146,7 @@ export class SocketSource {
 			request.upload.onprogress = ({ loaded }) => onProgress(loaded);
 			request.onload = () => (request.status === 200 ? resolve() : reject(errorOf(request.status, request.responseText)));
 			request.onerror = request.onabort = () => reject(error("interrupted", ""));
-			const abort = () => request.abort();
-			signal.addEventListener("abort", abort);
-			// Otherwise the signal of the drop keeps the request of every file.
-			request.onloadend = () => signal.removeEventListener("abort", abort);
+			signal.addEventListener("abort", () => request.abort());
 			request.send(content);
 		});
 	}

@@ -16,7 +16,7 @@ addEventListener("beforeunload", (event) => drops.some(isUnfinished) && event.pr
 export function take(data, target) {
 	const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 	/** @type {Drop} */
-	const drop = { drop: id, target, state: "reading", copied: 0, copiedBytes: 0, unreadable: [], failure: null, found: [], foundBytes: 0,
+	const drop = { drop: id, target, state: "reading", copied: 0, copiedBytes: 0, unreadable: [], failure: null, found: [],
 		abort: new AbortController() };
 	/** @type {FileSystemEntry[]} */
 	const entries = [];
@@ -24,17 +24,11 @@ export function take(data, target) {
 		const entry = item.kind === "file" ? item.webkitGetAsEntry() : null;
 		const file = item.kind === "file" && !entry ? item.getAsFile() : null;
 		if (entry) entries.push(entry);
-		else if (file) add(drop, file.name, file);
+		else if (file) drop.found.push({ path: file.name, file });
 	}
 	if (entries.length + drop.found.length === 0) return;
 	drops = [drop, ...drops];
 	void work(drop, entries);
-}
-
-/** @param {Drop} drop @param {string} path @param {File} file */
-function add(drop, path, file) {
-	drop.found.push({ path, file });
-	drop.foundBytes += file.size;
 }
 
 /** @type {F.work} */
@@ -72,7 +66,7 @@ async function walk(drop, entries) {
 		const path = entry.fullPath.slice(1);
 		try {
 			if (entry.isDirectory) for (const child of await children(/** @type {FileSystemDirectoryEntry} */ (entry))) waiting.push(child);
-			else add(drop, path, await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
+			else drop.found.push({ path, file: await fileOf(/** @type {FileSystemFileEntry} */ (entry)) });
 		} catch (thrown) {
 			drop.unreadable.push({ path, why: failureOf(thrown).text });
 		}
@@ -156,7 +150,7 @@ export function drawDrops(isWanted) {
 function drawDrop(drop) {
 	const isActive = isUnfinished(drop);
 	const n = drop.found.length;
-	const bytes = drop.foundBytes;
+	const bytes = drop.found.reduce((sum, { file }) => sum + file.size, 0);
 	const target = "folder" in drop.target ? name(drop.target.folder || t("all_files")) : name(drop.target.person);
 	return [
 		h(".row", icon("receive", "direction"),

@@ -138,7 +138,7 @@ declare global {
         drop: string;
         target: { folder: string } | { person: string };
         state: "reading" | "copying" | "starting" | "done" | "failed" | "cancelled";
-        copied: number; copiedBytes: number; foundBytes: number;
+        copied: number; copiedBytes: number;
         unreadable: { path: string; why: string }[];
         failure: Failure | null;
         found: { path: string; file: File }[];
