@@ -1,4 +1,4 @@
-// Starts the page, and says what happens elsewhere than in the view that is shown.
+// Starts the page, and says what happens outside of the view.
 
 import { announce, app, go, note, now, safe, store, t, update } from "./kit.js";
 import { notify } from "./offers.js";
