@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use quiver_e2e::TIMEOUT;
 use quiver_e2e::path_emulator::{
     BurstLoss, Direction, LinkCounters, LinkSettings, PathEmulator, PathSettings,
 };
@@ -24,15 +25,13 @@ fn expect_near(what: &str, measured: f64, expected: f64, tolerance: f64) {
 
 /// Both counters add up, and the emulator lost nothing by itself.
 fn expect_complete(path: &PathEmulator, direction: Direction) -> LinkCounters {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let mut counters = path.counters(direction);
+    let deadline = Instant::now() + TIMEOUT;
     // The last packets may still be on their way.
-    while counters.packets_in != counters.packets_out + counters.dropped()
-        && Instant::now() < deadline
-    {
-        thread::sleep(Duration::from_millis(5));
-        counters = path.counters(direction);
+    while path.counters(direction).in_transit() > 0 {
+        assert!(Instant::now() < deadline, "{:?}", path.counters(direction));
+        thread::park_timeout(Duration::from_millis(1));
     }
+    let counters = path.counters(direction);
     assert_eq!(counters.packets_in, counters.packets_out + counters.dropped(), "{counters:?}");
     assert_eq!((counters.refused, path.unread(direction)), (0, 0), "{counters:?}");
     counters
