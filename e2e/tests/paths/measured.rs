@@ -26,12 +26,13 @@ fn expect_near(what: &str, measured: f64, expected: f64, tolerance: f64) {
 /// Both counters add up, and the emulator lost nothing by itself.
 fn expect_complete(path: &PathEmulator, direction: Direction) -> LinkCounters {
     let deadline = Instant::now() + TIMEOUT;
+    let mut counters = path.counters(direction);
     // The last packets may still be on their way.
-    while path.counters(direction).in_transit() > 0 {
-        assert!(Instant::now() < deadline, "{:?}", path.counters(direction));
+    while counters.in_transit() > 0 {
+        assert!(Instant::now() < deadline, "{counters:?}");
         thread::park_timeout(Duration::from_millis(1));
+        counters = path.counters(direction);
     }
-    let counters = path.counters(direction);
     assert_eq!(counters.packets_in, counters.packets_out + counters.dropped(), "{counters:?}");
     assert_eq!((counters.refused, path.unread(direction)), (0, 0), "{counters:?}");
     counters
