@@ -24,7 +24,7 @@ const SIZE: u64 = 24 * MIB;
 /// What may be sent twice: bytes that were on their way when the path failed, at most a window of the sender.
 const SENT_TWICE: u64 = 4 * MIB;
 
-/// How long a transfer may take to go on once its path is back: about a second, and more on a busy machine.
+/// How long a client may take to continue a transfer once its path is back: about a second, and more on a busy machine.
 const RETURN_TIME: Duration = Duration::from_secs(8);
 
 /// Longer than the idle timeout of a connection, so that it is lost.
@@ -109,17 +109,17 @@ impl OutageTransfer {
         run(ip.args(arguments.split(' ')), b"").expect(0);
     }
 
-    /// Waits until the transfer goes on after its path is back, and until it ends.
+    /// Waits until the client continues the transfer after its path is back, and until it ends.
     async fn finish(mut self) -> String {
         let (back, before) = (Instant::now(), self.stored());
-        let goes_on = || self.stored() > before || self.target().exists();
-        wait_until("the transfer to go on", goes_on).await;
+        let continues = || self.stored() > before || self.target().exists();
+        wait_until("the transfer to continue", continues).await;
         let took = back.elapsed();
-        println!("{:?} goes on after {took:.1?}", self.kind);
+        println!("{:?} continues after {took:.1?}", self.kind);
         let status = self.process.wait_for_exit(2 * TIMEOUT).await;
         let stderr = self.process.stderr.lines().join("\n");
         assert_eq!(status.code(), Some(0), "{stderr}");
-        assert!(took < RETURN_TIME, "{:?} goes on after {took:?}: {stderr}", self.kind);
+        assert!(took < RETURN_TIME, "{:?} continues after {took:?}: {stderr}", self.kind);
         assert!(fs::read(self.target()).unwrap() == self.content, "the content differs");
         let line: Value = serde_json::from_str(&self.process.stdout.lines()[0]).unwrap();
         if self.kind == TransferKind::Get {

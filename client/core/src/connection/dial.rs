@@ -234,17 +234,18 @@ mod tests {
         text.parse().unwrap()
     }
 
-    #[tokio::test]
-    async fn a_silent_address_delays_the_dial_by_its_head_start() {
+    fn server() -> (Endpoint, Identity) {
         let validity = Validity::days(chrono::Utc::now(), 1);
         let identity = Identity::create("server", &[], validity).unwrap();
-        let server = Endpoint::listen(
-            address("127.0.0.1:0"),
-            &identity,
-            &[Protocol::QUIVER_1],
-            EndpointSettings::default(),
-        )
-        .unwrap();
+        let any_port = address("127.0.0.1:0");
+        let settings = EndpointSettings::default();
+        let server = Endpoint::listen(any_port, &identity, &[Protocol::QUIVER_1], settings);
+        (server.unwrap(), identity)
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_delays_the_dial_by_its_head_start() {
+        let (server, identity) = server();
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let addresses = [silent.local_addr().unwrap(), server.local_addr().unwrap()];
         let mut accepting = JoinSet::new();
@@ -318,15 +319,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_addresses_found_earlier_are_dialled_without_a_resolver() {
-        let validity = Validity::days(chrono::Utc::now(), 1);
-        let identity = Identity::create("server", &[], validity).unwrap();
-        let server = Endpoint::listen(
-            address("127.0.0.1:0"),
-            &identity,
-            &[Protocol::QUIVER_1],
-            EndpointSettings::default(),
-        )
-        .unwrap();
+        let (server, _) = server();
         let port = server.local_addr().unwrap();
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {

@@ -120,7 +120,7 @@ mod tests {
         let mut deadline = RetryDeadline::new(seconds(60));
         deadline.start();
         let start = Instant::now();
-        // The clock goes on while nothing of this process runs.
+        // Nothing of this process runs, but its clock does.
         let stopped = async {
             sleep(seconds(10)).await;
             advance(seconds(300)).await;
