@@ -6,16 +6,17 @@
 //! differences, each of which the simulations in `tests` or `scripts/bench --paths` show:
 //! - Loss alone lowers the rate only above a tenth. Less is compared with the loss of rounds without a queue, and
 //!   ends or shrinks probes for a higher rate.
-//! - The start-up ends with the first quarter of a round trip in which every packet was delayed
+//! - The start-up ends with the first eighth of a round trip in which every packet was delayed
 //!   (after RFC 9406), instead of three rounds later.
-//! - A rate that falls, with a queue, is adopted after two rounds; a rate that rises restarts the
-//!   start-up.
+//! - A rate that falls, with a queue, is adopted after three of the lowest round trips, and among competitors
+//!   after two rounds; a rate that rises restarts the start-up.
 //! - While more is in flight than fills the path, less is sent than the path delivers.
 //! - The rate is paced through the window, see `pace`.
 
 mod bursts;
 mod delay;
 mod delivery_rate;
+mod fall;
 mod filter;
 mod pace;
 mod path;
@@ -28,18 +29,44 @@ use std::time::{Duration, Instant};
 use self::bursts::Bursts;
 use self::delay::DelayDetector;
 use self::delivery_rate::DeliveryRate;
+use self::fall::FallDetector;
 use self::pace::Pace;
 use self::path::Path;
 use self::phase::{Phase, Probing};
 
-/// In the start-up the window is at most this many bandwidth-delay products as measured, so it at
-/// most doubles what is delivered in a round trip.
+/// In the start-up each acknowledged byte makes the window larger by so many bytes. quinn's pacer delays what a larger
+/// window allows, so that this about doubles what is sent in a round trip.
+const STARTUP_GROWTH: f64 = 1.0;
+
+/// In the start-up the window is at most this many bandwidth-delay products as measured. The measurement is late by a
+/// round trip.
 const STARTUP_CAP: f64 = 2.0;
 
-/// Below this window, in bytes, the start-up triples instead. A path on which that is too much is slow
-/// enough for the delay to show within the first round trips.
-const FAST_START: f64 = 1_000_000.0;
-const FAST_STARTUP_CAP: f64 = 3.0;
+/// Below this rate in bytes per second (160 Mbit/s), what is sent about triples in a round trip instead: on a path of
+/// 100 ms, doubling from the first window to 200 Mbit/s costs two round trips more.
+const FAST_START_RATE: f64 = 20_000_000.0;
+
+/// What is sent grows e^k times in a round trip if the window grows by k e^k / 1.25 for each acknowledged byte, because
+/// quinn paces 1.25 windows a round trip. k is the logarithm of 3.
+const FAST_STARTUP_GROWTH: f64 = 2.7;
+
+/// To triple without a delay the cap would have to be 4. Above 3.5, a path of 20 Mbit/s and 40 ms queues more than two
+/// bandwidth-delay products.
+const FAST_STARTUP_CAP: f64 = 3.5;
+
+/// Content starts at this rate in bytes per second (12.5 Mbit/s) once the handshake has measured the round trip: few
+/// paths are slower, and on those it queues one round trip's worth. The 32 packets of the first window would be a third
+/// of that at 100 ms.
+const INITIAL_RATE: f64 = 1_562_500.0;
+
+/// The same at 200 ms. Longer round trips than that are often those of a queue.
+const LARGEST_INITIAL_WINDOW: f64 = 312_500.0;
+
+/// quinn sends this many windows in a smoothed round trip.
+const QUINN_PACING: f64 = 1.25;
+
+/// A smoothed round trip of more than 2.5 times the lowest is not that of a queue of our own.
+const LARGEST_PACER_LAG: f64 = 2.0;
 
 /// The window is never below this many packets, so that lost ones are noticed by the
 /// acknowledgements of others (RFC 9002, 6.1.1, needs three).
@@ -86,6 +113,7 @@ pub(super) struct Model {
     path: Path,
     bursts: Bursts,
     delay: DelayDetector,
+    falls: FallDetector,
     pace: Pace,
     phase: Phase,
     probing: Probing,
@@ -107,6 +135,7 @@ impl Model {
             path: Path::new(now),
             bursts: Bursts::new(now),
             delay: DelayDetector::new(now),
+            falls: FallDetector::new(now),
             pace: Pace::new(now),
             phase: Phase::START,
             probing: Probing::new(random),
@@ -178,6 +207,9 @@ impl Model {
         let Some(sample) = self.deliveries.end_batch(now, self.path.lowest_round_trip()) else {
             return;
         };
+        if self.path.lowest_round_trip().is_none() {
+            self.set_initial_window(sample.round_trip);
+        }
         let ended = self.path.add(now, &sample, self.deliveries.delivered());
         let lowest = self.path.lowest_round_trip().unwrap_or(sample.round_trip);
         let is_delayed = self.delay.add(now, sample.round_trip, lowest);
@@ -189,6 +221,10 @@ impl Model {
                 let (rate, round) = (self.path.rate(), self.path.full_rounds());
                 self.bursts.add(now, rate, acked, round, self.window);
             }
+        }
+        let is_queued = !sample.is_app_limited && self.path.is_queue(sample.round_trip);
+        if let Some(rate) = self.falls.add(now, acked, is_queued, self.path.rate(), lowest) {
+            self.adopt_fallen(now, rate);
         }
         self.advance(now, ended.as_ref(), is_app_limited, is_delayed);
         self.update_window(now, acked);
@@ -255,7 +291,30 @@ impl Model {
         // Two products, as in BBR: enough to keep a share beside others that fill the queue.
         let earned = (self.in_flight + self.pace.credit()).min(product + self.full());
         // With less in flight there are too few acknowledgements to pace by.
-        self.window = earned.max(gain.min(1.0) * self.full());
+        self.window = earned.max(gain.min(1.0) * self.full() * self.pacer_lag());
+    }
+
+    /// By how much the window has to be larger, so that quinn's pacer does not send less than the path delivers.
+    ///
+    /// After the drain of a queue the smoothed round-trip time is still long, because nothing was sent that could
+    /// have shown the empty queue.
+    fn pacer_lag(&self) -> f64 {
+        if self.is_queueing() {
+            return 1.0;
+        }
+        (self.path.smoothed_delay() / QUINN_PACING).clamp(1.0, LARGEST_PACER_LAG)
+    }
+
+    fn is_fast_start(&self) -> bool {
+        let lowest = self.path.lowest_round_trip().unwrap_or_default();
+        self.window < FAST_START_RATE * lowest.as_secs_f64()
+    }
+
+    /// Replaces the initial window by one that is paced at `INITIAL_RATE`.
+    fn set_initial_window(&mut self, round_trip: Duration) {
+        let window = (INITIAL_RATE * round_trip.as_secs_f64()).min(LARGEST_INITIAL_WINDOW);
+        self.initial_window = self.initial_window.max(window);
+        self.window = self.window.max(self.initial_window);
     }
 
     fn grow(&mut self, now: Instant, acked: f64) {
@@ -263,8 +322,11 @@ impl Model {
         if self.is_app_limited {
             return;
         }
-        let (growth, cap) =
-            if self.window < FAST_START { (2.0, FAST_STARTUP_CAP) } else { (1.0, STARTUP_CAP) };
+        let (growth, cap) = if self.is_fast_start() {
+            (FAST_STARTUP_GROWTH, FAST_STARTUP_CAP)
+        } else {
+            (STARTUP_GROWTH, STARTUP_CAP)
+        };
         let cap = (cap * self.path.bandwidth_delay_product()).max(self.initial_window);
         self.window = (self.window + growth * acked).min(cap.max(self.window));
     }

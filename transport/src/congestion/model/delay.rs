@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A slice of time lasts at least this part of the lowest round trip: the start-up doubles what is
 /// in flight within a round trip, so a whole one would be too late.
-const SLICES: u32 = 4;
+const SLICES: u32 = 8;
 
 /// A slice has at least this many samples, so that one that was late alone does not count
 /// (`N_RTT_SAMPLE` of RFC 9406).

@@ -25,6 +25,9 @@ const LOSS_WEIGHT: f64 = 0.25;
 /// above it, had a queue from its start to its end.
 const QUEUED: f64 = 1.2;
 
+/// The rate has fallen if less than this part of it is delivered.
+pub(super) const FALLEN: f64 = 0.9;
+
 /// Differences below this are noise of the two systems' timers.
 const QUEUE_FLOOR: Duration = Duration::from_millis(2);
 
@@ -35,6 +38,8 @@ pub(super) struct Path {
     /// Counts the rounds that were not limited by the application.
     full_rounds: u64,
     lowest: Option<Duration>,
+    /// The smoothed round-trip time, by which quinn paces (RFC 9002, 5.3).
+    smoothed: Option<Duration>,
     /// When a round-trip time close to the lowest was last measured.
     lowest_at: Instant,
     /// When it was last measured with little in flight.
@@ -73,6 +78,7 @@ impl Path {
             rates: RoundMax::new(RATE_ROUNDS),
             full_rounds: 0,
             lowest: None,
+            smoothed: None,
             lowest_at: now,
             probed_at: None,
             drained_at: Some(now),
@@ -123,6 +129,8 @@ impl Path {
     }
 
     fn add_round_trip(&mut self, now: Instant, round_trip: Duration) {
+        self.smoothed =
+            Some(self.smoothed.map_or(round_trip, |smoothed| (smoothed * 7 + round_trip) / 8));
         let Some(lowest) = self.lowest else {
             (self.lowest, self.lowest_at) = (Some(round_trip), now);
             return;
@@ -181,6 +189,16 @@ impl Path {
         self.lowest
     }
 
+    /// The smoothed round-trip time as a multiple of the lowest; 1 before the first.
+    pub(super) fn smoothed_delay(&self) -> f64 {
+        match (self.smoothed, self.lowest) {
+            (Some(smoothed), Some(lowest)) if smoothed > lowest => {
+                smoothed.div_duration_f64(lowest)
+            }
+            _ => 1.0,
+        }
+    }
+
     /// The highest delivery rate of the last rounds in bytes per second, 0 before the first.
     pub(super) fn rate(&self) -> f64 {
         self.rates.get()
@@ -213,9 +231,11 @@ impl Path {
 
     /// Whether a queue stood from the start of the round to its end.
     pub(super) fn is_queued(&self, round: &Round) -> bool {
-        let (Some(lowest), Some(in_round)) = (self.lowest, round.lowest_round_trip) else {
-            return false;
-        };
-        in_round > lowest.mul_f64(QUEUED) + QUEUE_FLOOR
+        round.lowest_round_trip.is_some_and(|round_trip| self.is_queue(round_trip))
+    }
+
+    /// Whether a packet with this round-trip time waited in a queue.
+    pub(super) fn is_queue(&self, round_trip: Duration) -> bool {
+        self.lowest.is_some_and(|lowest| round_trip > lowest.mul_f64(QUEUED) + QUEUE_FLOOR)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Model;
-use super::path::Round;
+use super::path::{FALLEN, Round};
 
 /// The start-up has filled the path if the delivery rate has grown by less than this factor for
 /// `FLAT_ROUNDS` rounds (draft-ietf-ccwg-bbr, 5.3.1.2, with the same two values).
@@ -27,8 +27,9 @@ const STARTUP_LOSS_PACKETS: f64 = 32.0;
 const UP: f64 = 1.25;
 pub(super) const DOWN: f64 = 0.75;
 
-/// Gain after the rate has fallen: the queue is about as long as the old rate exceeded the new one.
-const FALLEN_DOWN: f64 = 0.5;
+/// Gain after the rate has fallen: the queue is about as long as the old rate exceeded the new one. After a fall to a
+/// quarter, a queue of four products is shorter than one after four round trips.
+const FALLEN_DOWN: f64 = 0.3;
 
 /// For how many round trips a queue is drained at most. It may be the queue of others.
 const DOWN_ROUNDS: u32 = 2;
@@ -55,8 +56,7 @@ const LOSS_NOISE: f64 = 1.5;
 /// probe that shares a full path gains less.
 const FASTER: f64 = 1.15;
 
-/// The rate has fallen if two rounds with a queue deliver less than this part of it.
-const FALLEN: f64 = 0.9;
+/// The rate has fallen if so many rounds with a queue deliver less of it.
 const FALLEN_AFTER: usize = 2;
 
 /// Rounds after a fall in which further falls are taken as the competition of others, for whom no
@@ -306,15 +306,31 @@ impl Model {
         if !is_queued {
             return true;
         }
-        let probing = &mut self.probing;
-        if probing.competition_rounds == 0 {
-            probing.competition_rounds = COMPETITION_ROUNDS;
-            probing.fallen_round_trip = None;
-            self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, target: 1.0, rate: None };
+        if self.probing.competition_rounds == 0 {
+            self.drain_fall(now);
         } else if self.is_constantly_delayed(round) && self.path.is_round_trip_doubtful(now) {
             self.probe_round_trip(now);
         }
         true
+    }
+
+    /// Adopts a lower rate before the rounds have judged it, except among competitors: their queue is deep, and who
+    /// gives way first has less for long.
+    pub(super) fn adopt_fallen(&mut self, now: Instant, rate: f64) {
+        let is_steady =
+            matches!(self.phase, Phase::Cruise { .. } | Phase::Up { .. } | Phase::Down { .. });
+        if is_steady && self.probing.competition_rounds == 0 {
+            self.path.set_rate(rate);
+            self.drain_fall(now);
+        }
+    }
+
+    fn drain_fall(&mut self, now: Instant) {
+        let probing = &mut self.probing;
+        probing.competition_rounds = COMPETITION_ROUNDS;
+        probing.fallen.clear();
+        probing.fallen_round_trip = None;
+        self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, target: 1.0, rate: None };
     }
 
     /// Whether the round-trip time has stayed as it was, although less is in flight since the last fall: the

@@ -6,6 +6,7 @@ mod changes;
 mod delay;
 mod delivery_rate;
 mod events;
+mod fall;
 mod pace;
 mod path;
 mod poor_paths;

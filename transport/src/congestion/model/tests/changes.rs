@@ -13,7 +13,10 @@ fn a_rate_that_falls_and_rises_is_followed_within_10_round_trips() {
     assert!(share > 0.9, "{share} of 50 Mbit/s");
     let rate = path.model(0).delivery_rate().expect("a rate");
     assert!(rate < 7_000_000, "estimated rate: {rate} bytes per second");
-    // The queue of the old rate takes four times as long to drain; then it is short again.
+    // The queue of one product has become one of four.
+    let queue = path.queue(secs(6), ms(6050), 1.0);
+    assert!(queue < 1.25, "{queue} round trips of queue after 10 of them");
+    // Then it is short again.
     let median = path.queue(secs(8), secs(12), 0.5);
     assert!(median < 0.1, "median queue: {median} round trips");
 

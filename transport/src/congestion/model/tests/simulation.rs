@@ -162,7 +162,9 @@ impl Simulation {
             FlowKind::Model => {
                 let packet = u16::try_from(PACKET).expect("a packet");
                 let random = SEED + flow as u64;
-                WindowSource::Model(Box::new(Model::new(self.now, packet, INITIAL_WINDOW, random)))
+                let mut model = Model::new(self.now, packet, INITIAL_WINDOW, random);
+                self.shake_hands(&mut model);
+                WindowSource::Model(Box::new(model))
             }
             FlowKind::Cubic => WindowSource::Cubic(CubicWindow::new(self.now)),
         };
@@ -265,6 +267,14 @@ impl Simulation {
 }
 
 impl Simulation {
+    /// The first round trip of a connection, which carries no content.
+    fn shake_hands(&self, model: &mut Model) {
+        let hello = self.now.checked_sub(self.round_trip).expect("a time before the start");
+        model.on_sent(hello, PACKET);
+        model.on_acked(self.now, hello, PACKET);
+        model.on_acks_end(self.now, 0, true);
+    }
+
     fn schedule(&mut self, at: Instant, event: SimulatedEvent) {
         self.events.add(at, event);
     }

@@ -1,7 +1,10 @@
 //! The start of a connection.
 
+use std::time::Instant;
+
 use super::simulation::{FlowKind, Simulation};
-use super::{mbit, ms, secs};
+use super::{INITIAL_WINDOW, mbit, ms, secs};
+use crate::congestion::model::Model;
 
 #[test]
 fn the_start_up_finds_the_rate_within_10_round_trips_and_queues_at_most_one_product() {
@@ -12,6 +15,40 @@ fn the_start_up_finds_the_rate_within_10_round_trips_and_queues_at_most_one_prod
         assert!(time <= 10 * ms(round_trip), "{rate} Mbit/s after {time:?}");
         let longest = path.queue(secs(0), secs(3), 1.0);
         assert!(longest <= 1.05, "{longest} round trips of queue at {rate} Mbit/s");
+    }
+}
+
+#[test]
+fn the_start_up_costs_at_most_four_round_trips() {
+    // Half a round trip of them passes until the first packet arrives.
+    let mut path = Simulation::new(mbit(200.0), ms(100), 1.0).with_flow(FlowKind::Model);
+    path.run_until(secs(3));
+    let missing = (1.0 - path.share(0, secs(0), secs(3))) * 30.0;
+    assert!(missing <= 4.0, "{missing} round trips");
+}
+
+#[test]
+fn the_path_stays_full_after_the_queue_of_the_start_up_was_drained() {
+    let mut path = Simulation::new(mbit(200.0), ms(100), 4.0).with_flow(FlowKind::Model);
+    path.run_until(secs(2));
+    let full = path.reaches(0, secs(0), 0.99, ms(100));
+    for interval in 0..5 {
+        let from = full + ms(100) * interval;
+        let share = path.share(0, from, from + ms(100));
+        assert!(share > 0.95, "{share} of the rate {interval} round trips after it was reached");
+    }
+}
+
+#[test]
+fn the_first_window_is_paced_at_a_rate_once_the_round_trip_is_known() {
+    let start = Instant::now();
+    for (round_trip, window) in [(ms(1), INITIAL_WINDOW), (ms(100), 156_250), (secs(2), 312_500)] {
+        let mut model = Model::new(start, 1200, INITIAL_WINDOW, 1);
+        model.on_sent(start, 1200);
+        assert_eq!(model.window(), INITIAL_WINDOW);
+        model.on_acked(start + round_trip, start, 1200);
+        model.on_acks_end(start + round_trip, 0, true);
+        assert_eq!(model.window(), window, "after {round_trip:?}");
     }
 }
 
