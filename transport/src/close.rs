@@ -7,10 +7,27 @@ use thiserror::Error;
 
 use crate::congestion;
 
+/// How often other tasks may run before a closed connection has sent its last packet. It needs few of them; a socket that
+/// takes no packets must not keep a program.
+const CLOSE_TURNS: usize = 1000;
+
 /// Closes a connection with a code and its reason text.
 pub fn close(connection: &Connection, code: CloseCode) {
     congestion::remove_limit(connection);
     connection.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
+}
+
+/// Closes a connection, and returns when the packet that says so was sent. A program may then end at once: quinn's own
+/// end takes three probe timeouts.
+pub async fn close_now(connection: &Connection, code: CloseCode) {
+    let sent = connection.stats().udp_tx.datagrams;
+    close(connection, code);
+    for _ in 0..CLOSE_TURNS {
+        if connection.stats().udp_tx.datagrams > sent {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Why a connection ended, or could not be established.

@@ -55,7 +55,7 @@ pub mod windows;
 pub use alpn::Protocol;
 pub use buffer_budget::BufferBudget;
 pub use channel::Channel;
-pub use close::{ConnectionEnd, close};
+pub use close::{ConnectionEnd, close, close_now};
 pub use congestion::{CongestionAlgorithm, CongestionControl, CongestionReport};
 pub use endpoint::{DialId, Endpoint, EndpointSettings};
 pub use handshake::{AcceptedConnection, Handshake};

@@ -35,9 +35,9 @@ const SOCKET_DELAY: Duration = Duration::from_millis(100);
 /// Time limit for telling the server that the connection is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The same after a goodbye: the slot is already free, and only the last packet must still be sent. QUIC's own
-/// draining period of three probe timeouts would make short commands slow.
-const CLOSE_TIMEOUT_AFTER_GOODBYE: Duration = Duration::from_millis(10);
+/// The same after a goodbye: the server has been told, and only other clients may still have to be. QUIC's own draining
+/// period of three probe timeouts would make short commands slow.
+const CLOSE_TIMEOUT_AFTER_GOODBYE: Duration = Duration::from_millis(2);
 
 /// Time limit for running disk work at the end, such as the removal of partial files.
 const DISK_WORK_TIMEOUT: Duration = Duration::from_secs(2);

@@ -40,7 +40,7 @@ use crate::transfers::Transfers;
 ///
 /// Each of them alone makes the server release the slot, so that the client need not know that one has arrived: a user
 /// would wait a round trip for it. With some time between them, a burst of loss seldom takes both.
-const EXIT_TIMEOUT: Duration = Duration::from_millis(20);
+const EXIT_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// A client of one server. Cheap to clone; all clones are the same client.
 #[derive(Debug, Clone)]

@@ -50,16 +50,16 @@ const FAST_START_RATE: f64 = 20_000_000.0;
 /// quinn paces 1.25 windows a round trip. k is the logarithm of 3.
 const FAST_STARTUP_GROWTH: f64 = 2.7;
 
-/// To triple without a delay the cap would have to be 4. Above 3.5, a path of 20 Mbit/s and 40 ms queues more than two
-/// bandwidth-delay products.
-const FAST_STARTUP_CAP: f64 = 3.5;
+/// What keeps the growth, because the measurement is late by a round trip. With 5, slow paths queue half of a
+/// bandwidth-delay product more.
+const FAST_STARTUP_CAP: f64 = 4.0;
 
-/// Content starts at this rate in bytes per second (12.5 Mbit/s) once the handshake has measured the round trip: few
-/// paths are slower, and on those it queues one round trip's worth. The 32 packets of the first window would be a third
-/// of that at 100 ms.
-const INITIAL_RATE: f64 = 1_562_500.0;
+/// Content starts at this rate in bytes per second (25 Mbit/s) once the handshake has measured the round trip. Few paths
+/// are slower. On one of 10 Mbit/s and 100 ms it queues two round trips' worth; the 32 packets of the first window
+/// would cost a path of 200 Mbit/s two round trips more.
+const INITIAL_RATE: f64 = 3_125_000.0;
 
-/// The same at 200 ms. Longer round trips than that are often those of a queue.
+/// The same at 100 ms. Longer round trips are often those of a queue.
 const LARGEST_INITIAL_WINDOW: f64 = 312_500.0;
 
 /// quinn sends this many windows in a smoothed round trip.

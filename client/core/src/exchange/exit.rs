@@ -23,6 +23,6 @@ pub(crate) async fn exit(connection: &Channel, timeout: Duration) -> Result<(), 
         }
     };
     let result = request.await;
-    quiver_transport::close(connection, CloseCode::Goodbye);
+    quiver_transport::close_now(connection, CloseCode::Goodbye).await;
     result
 }

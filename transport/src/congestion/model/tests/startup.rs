@@ -19,12 +19,12 @@ fn the_start_up_finds_the_rate_within_10_round_trips_and_queues_at_most_one_prod
 }
 
 #[test]
-fn the_start_up_costs_at_most_four_round_trips() {
+fn the_start_up_costs_at_most_three_round_trips() {
     // Half a round trip of them passes until the first packet arrives.
     let mut path = Simulation::new(mbit(200.0), ms(100), 1.0).with_flow(FlowKind::Model);
     path.run_until(secs(3));
     let missing = (1.0 - path.share(0, secs(0), secs(3))) * 30.0;
-    assert!(missing <= 4.0, "{missing} round trips");
+    assert!(missing <= 3.0, "{missing} round trips");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_path_stays_full_after_the_queue_of_the_start_up_was_drained() {
 #[test]
 fn the_first_window_is_paced_at_a_rate_once_the_round_trip_is_known() {
     let start = Instant::now();
-    for (round_trip, window) in [(ms(1), INITIAL_WINDOW), (ms(100), 156_250), (secs(2), 312_500)] {
+    for (round_trip, window) in [(ms(1), INITIAL_WINDOW), (ms(40), 125_000), (secs(2), 312_500)] {
         let mut model = Model::new(start, 1200, INITIAL_WINDOW, 1);
         model.on_sent(start, 1200);
         assert_eq!(model.window(), INITIAL_WINDOW);
