@@ -169,6 +169,11 @@ impl StreamPriority {
             return written;
         }
         let waiting = WaitingControl::new(&self.0);
+        // Content does not use it, because it waits meanwhile.
+        let _reserve =
+            self.0.windows.as_ref().and_then(|windows| {
+                windows.open_send_reserve(|| self.set_send_window(|_| u64::MAX))
+            });
         match timeout(CONTENT_DELAY, write.as_mut()).await {
             Ok(written) => written,
             Err(_) => {

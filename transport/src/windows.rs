@@ -43,6 +43,9 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// files.
 const IDLE_TIME: Duration = Duration::from_secs(3);
 
+/// Bytes by which the send window is larger while control traffic waits for it: enough for the messages of a round trip.
+const SEND_RESERVE: u64 = 64 * 1024;
+
 /// The windows of one connection. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionWindows(Arc<WindowsState>);
@@ -56,6 +59,8 @@ struct WindowsState {
     send_window: AtomicU64,
     /// Streams whose owner sets a smaller send window itself.
     bounding_streams: AtomicUsize,
+    /// Writes of control traffic for which the send window is larger.
+    send_reserves: AtomicUsize,
     content_read: AtomicU64,
     readers: Mutex<Readers>,
     writers: AtomicUsize,
@@ -101,6 +106,12 @@ pub(crate) struct ContentReader {
     remaining: Option<u64>,
 }
 
+/// A larger send window for a write of control traffic, until dropped.
+pub(crate) struct SendReserve<'a, F: Fn()> {
+    state: &'a WindowsState,
+    update: F,
+}
+
 /// How soon the windows of a connection are adjusted again.
 enum NextStep {
     Soon,
@@ -130,6 +141,7 @@ impl ConnectionWindows {
             base_send: limits.send_window,
             send_window: AtomicU64::new(limits.send_window),
             bounding_streams: AtomicUsize::new(0),
+            send_reserves: AtomicUsize::new(0),
             content_read: AtomicU64::new(0),
             readers: Mutex::default(),
             writers: AtomicUsize::new(0),
@@ -141,9 +153,21 @@ impl ConnectionWindows {
         }))
     }
 
-    /// The send window that the path asks for.
+    /// The send window that the path asks for, with the reserve if control traffic waits.
     pub(crate) fn send_window(&self) -> u64 {
-        self.0.send_window.load(Ordering::Relaxed)
+        self.0.send_window_with_reserve()
+    }
+
+    /// Enlarges the send window until the reserve is dropped; `None` if a stream bounds it. `update` sets the window.
+    ///
+    /// What is acknowledged behind a lost packet stays in the window until that packet has arrived, so that content which
+    /// fills the window would delay control traffic for more than a round trip.
+    pub(crate) fn open_send_reserve<F: Fn()>(&self, update: F) -> Option<SendReserve<'_, F>> {
+        (self.0.bounding_streams.load(Ordering::Relaxed) == 0).then(|| {
+            self.0.send_reserves.fetch_add(1, Ordering::Relaxed);
+            update();
+            SendReserve { state: &self.0, update }
+        })
     }
 
     /// Counts a stream on which content is received.
@@ -166,7 +190,7 @@ impl ConnectionWindows {
     /// Counts a stream that sends content no more. `acknowledged` resolves once the other side has
     /// acknowledged it.
     pub(crate) fn remove_writer(&self, acknowledged: impl Future + Send + 'static) {
-        if self.send_window() > self.0.base_send {
+        if self.0.send_window.load(Ordering::Relaxed) > self.0.base_send {
             self.0.draining.lock().spawn(async move {
                 acknowledged.await;
             });
@@ -239,7 +263,7 @@ impl WindowsState {
         if sizes.send() != send {
             self.send_window.store(sizes.send(), Ordering::Relaxed);
             if self.bounding_streams.load(Ordering::Relaxed) == 0 {
-                self.connection.set_send_window(sizes.send());
+                self.connection.set_send_window(self.send_window_with_reserve());
             }
         }
         if !is_idle {
@@ -255,6 +279,12 @@ impl WindowsState {
             }
         }
         NextStep::Later
+    }
+
+    fn send_window_with_reserve(&self) -> u64 {
+        let has_reserve = self.send_reserves.load(Ordering::Relaxed) > 0;
+        let reserve = if has_reserve { SEND_RESERVE } else { 0 };
+        self.send_window.load(Ordering::Relaxed) + reserve
     }
 
     fn sample(&self, now: Instant) -> PathSample {
@@ -279,6 +309,13 @@ impl WindowsState {
             is_receiving,
             is_sending,
         }
+    }
+}
+
+impl<F: Fn()> Drop for SendReserve<'_, F> {
+    fn drop(&mut self) {
+        self.state.send_reserves.fetch_sub(1, Ordering::Relaxed);
+        (self.update)();
     }
 }
 
