@@ -255,3 +255,22 @@ async fn a_connection_that_ends_returns_its_part_of_the_budget() {
     crate::close(&pair.client.connection, quiver_protocol::CloseCode::Goodbye);
     wait_until(|| pair.client.claimed() == 0 && pair.server.claimed() == 0).await;
 }
+
+#[tokio::test]
+async fn control_traffic_is_written_while_content_fills_the_send_window() {
+    let pair = connect(256 * MIB).await;
+    let mut sending = pair.server.open().await;
+    sending.writer.start_content();
+    sending.writer.write_block(Bytes::from(vec![7; 1000])).await.unwrap();
+    let mut receiving = pair.client.accept().await;
+    receive_content(&mut receiving, 1000).await;
+    // What is sent stays in the window from now on, as behind a lost packet.
+    pair.relay.drops_from_client.store(true, Ordering::Relaxed);
+    send_content(&mut sending, 100 * MIB).await;
+    let mut stream = pair.server.open().await;
+    // More than the rest of a block of content that found no space.
+    for _ in 0..48 {
+        stream.writer.write_frame(FrameKind::Reply, &[1; 1000]).await.unwrap();
+        timeout(Duration::from_secs(5), stream.writer.flush()).await.unwrap().unwrap();
+    }
+}
