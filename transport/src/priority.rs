@@ -169,8 +169,8 @@ impl StreamPriority {
             return written;
         }
         let waiting = WaitingControl::new(&self.0);
-        // Content does not use it, because it waits meanwhile.
-        let _reserve =
+        // Content does not use it, because it waits as long.
+        let reserve =
             self.0.windows.as_ref().and_then(|windows| {
                 windows.open_send_reserve(|| self.set_send_window(|_| u64::MAX))
             });
@@ -178,6 +178,7 @@ impl StreamPriority {
             Ok(written) => written,
             Err(_) => {
                 let _late = LateControl::new(&self.0);
+                drop(reserve);
                 drop(waiting);
                 write.await
             }

@@ -11,7 +11,6 @@
 //!   ([`StreamPriority`](crate::StreamPriority)).
 
 mod growth;
-mod peak;
 mod policy;
 
 use std::fmt;
@@ -28,7 +27,6 @@ use tokio::time::timeout;
 
 pub(crate) use self::growth::RESERVE_STEP;
 use self::growth::{Bounds, Growth, PathSample, WindowSizes};
-use self::peak::RecentPeak;
 pub use self::policy::WindowPolicy;
 use crate::buffer_budget::BufferReservation;
 use crate::close::ConnectionEnd;
@@ -45,8 +43,10 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// files.
 const IDLE_TIME: Duration = Duration::from_secs(3);
 
-/// Bytes by which the send window is larger while control traffic waits for it: enough for the messages of a round trip.
-const SEND_RESERVE: u64 = 64 * 1024;
+/// By how much the send window is larger while control traffic waits for it: by a part of it, because content that was
+/// written before the window became smaller may still be in it, and by the messages of a round trip.
+const SEND_RESERVE_PART: u64 = 4;
+const LEAST_SEND_RESERVE: u64 = 64 * 1024;
 
 /// The windows of one connection. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,8 +61,6 @@ struct WindowsState {
     send_window: AtomicU64,
     /// Streams whose owner sets a smaller send window itself.
     bounding_streams: AtomicUsize,
-    /// The largest send window of the last seconds: so much may still wait for its acknowledgement.
-    send_peak: AtomicU64,
     /// Writes of control traffic for which the send window is larger.
     send_reserves: AtomicUsize,
     content_read: AtomicU64,
@@ -96,7 +94,6 @@ struct Readers {
 #[derive(Debug)]
 struct AdjustedSizes {
     sizes: WindowSizes,
-    send_peak: RecentPeak,
     reservation: BufferReservation,
     /// When content last moved, and the bytes of both directions then.
     moved_at: Instant,
@@ -135,7 +132,6 @@ impl ConnectionWindows {
         };
         let sizes = AdjustedSizes {
             sizes: WindowSizes::new(bounds),
-            send_peak: RecentPeak::new(Instant::now(), limits.send_window),
             reservation: policy.reserve_nothing(),
             moved_at: Instant::now(),
             moved_bytes: (0, 0),
@@ -147,7 +143,6 @@ impl ConnectionWindows {
             base_send: limits.send_window,
             send_window: AtomicU64::new(limits.send_window),
             bounding_streams: AtomicUsize::new(0),
-            send_peak: AtomicU64::new(limits.send_window),
             send_reserves: AtomicUsize::new(0),
             content_read: AtomicU64::new(0),
             readers: Mutex::default(),
@@ -248,7 +243,7 @@ impl WindowsState {
         let sample = self.sample(now);
         let has_content = sample.is_receiving || sample.is_sending;
         let is_idle = adjusted.is_idle(&sample, now);
-        let AdjustedSizes { sizes, send_peak, reservation, .. } = &mut *adjusted;
+        let AdjustedSizes { sizes, reservation, .. } = &mut *adjusted;
         let (receive, send) = (sizes.receive(), sizes.send());
         let mut wanted = sizes.record(sample);
         if is_idle {
@@ -267,7 +262,6 @@ impl WindowsState {
             let window = VarInt::from_u64(sizes.receive()).unwrap_or(VarInt::MAX);
             self.connection.set_receive_window(window);
         }
-        self.send_peak.store(send_peak.add(now, sizes.send()), Ordering::Relaxed);
         if sizes.send() != send {
             self.send_window.store(sizes.send(), Ordering::Relaxed);
             if self.bounding_streams.load(Ordering::Relaxed) == 0 {
@@ -290,11 +284,11 @@ impl WindowsState {
     }
 
     fn send_window_with_reserve(&self) -> u64 {
-        if self.send_reserves.load(Ordering::Relaxed) > 0 {
-            self.send_peak.load(Ordering::Relaxed) + SEND_RESERVE
-        } else {
-            self.send_window.load(Ordering::Relaxed)
+        let window = self.send_window.load(Ordering::Relaxed);
+        if self.send_reserves.load(Ordering::Relaxed) == 0 {
+            return window;
         }
+        window + window / SEND_RESERVE_PART + LEAST_SEND_RESERVE
     }
 
     fn sample(&self, now: Instant) -> PathSample {

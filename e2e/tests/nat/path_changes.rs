@@ -17,8 +17,9 @@ use crate::offered_file::OfferedFile;
 
 const SIZE: usize = 48 * 1024 * 1024;
 
-/// What may be sent twice each time a transfer moves: bytes that were sent on the old path and had not arrived.
-const SENT_TWICE: u64 = 4 * 1024 * 1024;
+/// What may be sent twice each time a transfer moves: bytes that were sent on the old path and had not arrived. Here the
+/// processors are the limit, and the connection takes 2.5 windows of what it has measured in its best moments.
+const SENT_TWICE: u64 = 8 * 1024 * 1024;
 
 fn topology() -> Topology {
     let network = ClientNetwork::behind(PortRestricted).with_delay(Duration::from_millis(5));

@@ -65,6 +65,10 @@ const LARGEST_INITIAL_WINDOW: f64 = 312_500.0;
 /// quinn sends this many windows in a smoothed round trip.
 const QUINN_PACING: f64 = 1.25;
 
+/// A packet that is sent after the drain is acknowledged a round trip later, and then the smoothed round-trip time
+/// approaches the lowest within some packets.
+const DRAINED_ROUND_TRIPS: u32 = 2;
+
 /// A smoothed round trip of more than 2.5 times the lowest is not that of a queue of our own.
 const LARGEST_PACER_LAG: f64 = 2.0;
 
@@ -120,6 +124,8 @@ pub(super) struct Model {
     falls: FallDetector,
     pace: Pace,
     phase: Phase,
+    /// Until when the smoothed round-trip time may be that of the start-up's queue.
+    drained_until: Option<Instant>,
     probing: Probing,
 }
 
@@ -142,6 +148,7 @@ impl Model {
             falls: FallDetector::new(now),
             pace: Pace::new(now),
             phase: Phase::START,
+            drained_until: None,
             probing: Probing::new(random),
         }
     }
@@ -309,15 +316,16 @@ impl Model {
         // Two products, as in BBR: enough to keep a share beside others that fill the queue.
         let earned = (self.in_flight + self.pace.credit()).min(product + self.full());
         // With less in flight there are too few acknowledgements to pace by.
-        self.window = earned.max(gain.min(1.0) * self.full() * self.pacer_lag());
+        self.window = earned.max(gain.min(1.0) * self.full() * self.pacer_lag(now));
     }
 
     /// By how much the window has to be larger, so that quinn's pacer does not send less than the path delivers.
     ///
-    /// After the drain of a queue the smoothed round-trip time is still long, because nothing was sent that could
-    /// have shown the empty queue.
-    fn pacer_lag(&self) -> f64 {
-        if self.is_queueing() {
+    /// After the drain of the start-up's queue the smoothed round-trip time is still long, because nothing was sent that
+    /// could have shown the empty queue.
+    fn pacer_lag(&self, now: Instant) -> f64 {
+        let has_drained = self.drained_until.is_some_and(|until| now < until);
+        if !has_drained || self.is_queueing() {
             return 1.0;
         }
         (self.path.smoothed_delay() / QUINN_PACING).clamp(1.0, LARGEST_PACER_LAG)

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Model;
 use super::path::{FALLEN, Round};
+use super::{DRAINED_ROUND_TRIPS, Model};
 
 /// The start-up has filled the path if the delivery rate has grown by less than this factor for
 /// `FLAT_ROUNDS` rounds (draft-ietf-ccwg-bbr, 5.3.1.2, with the same two values).
@@ -170,6 +170,7 @@ impl Model {
             }
             Phase::Drain => {
                 if self.in_flight <= self.full() {
+                    self.drained_until = Some(now + DRAINED_ROUND_TRIPS * lowest);
                     self.cruise(None);
                 }
             }
