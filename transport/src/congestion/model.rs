@@ -88,10 +88,6 @@ const QUEUEING: f64 = 1.05;
 const RELIEF: f64 = 0.5;
 const LARGEST_RELIEF: f64 = 0.25;
 
-/// With at most two bandwidth-delay products in flight, a connection makes a round trip at most twice as long. A longer
-/// one is the queue of others, who would only use what we leave.
-const OTHERS_DELAY: f64 = 2.2;
-
 /// The pace is made up for a quarter of a round trip, and for at least 10 ms: so long do some links
 /// hold acknowledgements back.
 const BURST_PART: u32 = 4;
@@ -275,23 +271,6 @@ impl Model {
         self.in_flight > QUEUEING * self.full()
     }
 
-    /// By how much the rate is lowered for a queue that stands.
-    fn relief(&self) -> f64 {
-        if self.path.last_round_delay() > OTHERS_DELAY {
-            return 0.0;
-        }
-        (RELIEF * self.standing_queue()).clamp(0.0, LARGEST_RELIEF)
-    }
-
-    /// The queue that stood for a round, in bandwidth-delay products, as far as it is more than noise.
-    ///
-    /// What is in flight may be more because acknowledgements are held back, and the delay of the last round may be over:
-    /// only together they say that a queue stands.
-    fn standing_queue(&self) -> f64 {
-        let fills = self.path.bandwidth_delay_product().max(self.least_window());
-        (self.in_flight / fills).min(self.path.last_round_delay()) - QUEUEING
-    }
-
     fn restart(&mut self) {
         self.window = (self.path.bandwidth_delay_product() / 2.0).max(self.initial_window);
         self.phase = Phase::START;
@@ -307,7 +286,10 @@ impl Model {
             }
             Phase::Up { .. } => self.probing.gain(),
             Phase::Down { gain, .. } => gain,
-            Phase::Cruise { .. } => 1.0 - self.relief(),
+            Phase::Cruise { .. } => {
+                let queue = self.in_flight / self.full().max(self.least_window()) - QUEUEING;
+                1.0 - (RELIEF * queue).clamp(0.0, LARGEST_RELIEF)
+            }
         };
         let lowest = self.path.lowest_round_trip().unwrap_or_default();
         let burst = (lowest / BURST_PART).max(LEAST_BURST);

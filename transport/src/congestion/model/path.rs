@@ -47,8 +47,6 @@ pub(super) struct Path {
     /// When a deep drain last started; `None` if that has to be repeated.
     drained_at: Option<Instant>,
     round: Round,
-    /// The lowest round-trip time of the round before.
-    last_round_lowest: Option<Duration>,
     /// The share of packets that are lost without a queue.
     path_loss: f64,
 }
@@ -85,7 +83,6 @@ impl Path {
             probed_at: None,
             drained_at: Some(now),
             round: Round::default(),
-            last_round_lowest: None,
             path_loss: 0.0,
         }
     }
@@ -120,7 +117,6 @@ impl Path {
     }
 
     fn end_round(&mut self, ended: &Round) {
-        self.last_round_lowest = ended.lowest_round_trip;
         if ended.is_app_limited {
             return;
         }
@@ -195,18 +191,9 @@ impl Path {
 
     /// The smoothed round-trip time as a multiple of the lowest; 1 before the first.
     pub(super) fn smoothed_delay(&self) -> f64 {
-        self.delay(self.smoothed)
-    }
-
-    /// The lowest round-trip time of the round before as a multiple of the lowest; 1 before the first.
-    pub(super) fn last_round_delay(&self) -> f64 {
-        self.delay(self.last_round_lowest)
-    }
-
-    fn delay(&self, round_trip: Option<Duration>) -> f64 {
-        match (round_trip, self.lowest) {
-            (Some(round_trip), Some(lowest)) if round_trip > lowest => {
-                round_trip.div_duration_f64(lowest)
+        match (self.smoothed, self.lowest) {
+            (Some(smoothed), Some(lowest)) if smoothed > lowest => {
+                smoothed.div_duration_f64(lowest)
             }
             _ => 1.0,
         }

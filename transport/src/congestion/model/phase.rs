@@ -33,7 +33,7 @@ const FALLEN_DOWN: f64 = 0.3;
 
 /// For how many round trips a queue is drained at most. It may be the queue of others.
 const DOWN_ROUNDS: u32 = 2;
-const FALLEN_DOWN_ROUNDS: u32 = 4;
+const FALLEN_DOWN_ROUNDS: u32 = 5;
 
 /// So little of what fills the path is in flight after a deep drain. If the path has become shorter, so that
 /// a queue makes up for the difference, then a round-trip time below the lowest shows it.
