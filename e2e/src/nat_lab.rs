@@ -8,7 +8,7 @@
 mod addresses;
 mod availability;
 mod capture;
-mod delay;
+mod emulated_connection;
 mod host;
 mod network;
 mod packet;
@@ -199,8 +199,8 @@ impl Lab {
     /// # Panics
     /// If the topology has no delay there, not even of zero.
     pub fn set_delay(&self, side: Side, one_way: Duration) {
-        let delayed = self.access(side).delayed.as_ref();
-        delayed.expect("a topology with a delay").set_delay(one_way);
+        let emulated = self.access(side).emulated.as_ref();
+        emulated.expect("a topology with a delay").set_delay(one_way);
     }
 
     /// Gives a client's network another public IPv4 address, as after a reconnection to its provider: the NAT

@@ -15,7 +15,7 @@ use super::addresses::{
     AddressPlan, CABLE, CARRIER_CLIENT, CARRIER_LAN, GATEWAY_LINK_LOCAL, NEXT_HOP, SERVER,
     THIRD_HOST, of_version,
 };
-use super::delay::DelayedConnection;
+use super::emulated_connection::EmulatedConnection;
 use super::host::Host;
 use super::rules;
 use super::topology::{ClientNetwork, Gateway, Side, Topology};
@@ -28,8 +28,8 @@ pub(crate) struct AccessNetwork {
     pub(crate) gateway: Host,
     /// The NAT of its provider.
     pub(crate) carrier: Option<Host>,
-    /// The connection to the public network, if it is delayed.
-    pub(crate) delayed: Option<DelayedConnection>,
+    /// The connection to the public network, if it is emulated.
+    pub(crate) emulated: Option<EmulatedConnection>,
 }
 
 impl AccessNetwork {
@@ -84,15 +84,15 @@ pub(crate) fn create_access_network(
     };
     let outermost = carrier.as_ref().unwrap_or(&gateway);
     let ends = [(internet, interface), (&outermost.namespace, "wan")];
-    let delayed = match network.delay {
-        Some(delay) => {
-            let delayed = DelayedConnection::create(ends, delay, network.mtu);
+    let emulated = match network.link {
+        Some(link) => {
+            let emulated = EmulatedConnection::create(ends, link, network.mtu);
             for (namespace, name) in ends {
                 // The default queue of 500 packets overflows while a thread waits for a processor.
                 let settings = format!("mtu {} txqueuelen 10000 up", network.mtu);
                 namespace.ip(&format!("link set {name} {settings}"));
             }
-            Some(delayed)
+            Some(emulated)
         }
         None => {
             connect(internet, interface, &outermost.namespace, "wan", network.mtu);
@@ -116,7 +116,7 @@ pub(crate) fn create_access_network(
     add_next_hop(&mut lines, topology, interface);
     internet.ip(&lines);
     route_to(internet, topology, side, 0);
-    let access = AccessNetwork { gateway, carrier, delayed };
+    let access = AccessNetwork { gateway, carrier, emulated };
     load_rules(topology, side, &access, 0);
     Ok(access)
 }

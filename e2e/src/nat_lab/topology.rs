@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::path_emulator::LinkSettings;
+
 /// One of the two clients, and the network that it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -115,7 +117,7 @@ impl IpVersion {
 pub struct ClientNetwork {
     pub(crate) gateway: Gateway,
     pub(crate) wan_input: WanInput,
-    pub(crate) delay: Option<Duration>,
+    pub(crate) link: Option<LinkSettings>,
     pub(crate) mtu: u32,
     pub(crate) useless_interfaces: u8,
 }
@@ -124,7 +126,7 @@ impl ClientNetwork {
     /// A network behind a gateway that drops packets to itself, without delay, with an MTU of 1500 bytes.
     #[must_use]
     pub fn behind(gateway: Gateway) -> Self {
-        Self { gateway, wan_input: WanInput::Drop, delay: None, mtu: 1500, useless_interfaces: 0 }
+        Self { gateway, wan_input: WanInput::Drop, link: None, mtu: 1500, useless_interfaces: 0 }
     }
 
     /// What the gateway does with packets to itself.
@@ -137,7 +139,14 @@ impl ClientNetwork {
     /// changed while the lab runs.
     #[must_use]
     pub fn with_delay(self, one_way: Duration) -> Self {
-        Self { delay: Some(one_way), ..self }
+        self.with_link(LinkSettings { delay: one_way, ..LinkSettings::default() })
+    }
+
+    /// Emulates a link between the gateway and the public network, the same in both directions. Its delay can be
+    /// changed while the lab runs.
+    #[must_use]
+    pub fn with_link(self, link: LinkSettings) -> Self {
+        Self { link: Some(link), ..self }
     }
 
     /// The MTU in bytes between the gateway and the public network; at least 1280.

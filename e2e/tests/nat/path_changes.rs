@@ -9,6 +9,7 @@ use quiver_client::peer_path::{NotDirect, PeerPath};
 use quiver_client::settings::PathPolicy;
 use quiver_e2e::nat_lab::Gateway::PortRestricted;
 use quiver_e2e::nat_lab::{ClientNetwork, Side, Topology, lab_available};
+use quiver_e2e::path_emulator::LinkSettings;
 use quiver_e2e::process::{Signal, run};
 use quiver_e2e::{Server, TIMEOUT, wait_until, wait_within};
 
@@ -17,12 +18,19 @@ use crate::offered_file::OfferedFile;
 
 const SIZE: usize = 48 * 1024 * 1024;
 
-/// What may be sent twice each time a transfer moves: bytes that were sent on the old path and had not arrived. Here the
-/// processors are the limit, and the connection takes 2.5 windows of what it has measured in its best moments.
-const SENT_TWICE: u64 = 8 * 1024 * 1024;
+/// The rate of each client's link in bit/s, with queues of one bandwidth-delay product: 500 kB. How much is in flight
+/// must not depend on the processors.
+const RATE: u64 = 200_000_000;
+const ROUND_TRIP: Duration = Duration::from_millis(20);
+
+/// What may be sent twice each time a transfer moves: bytes that were sent on the old path and had not arrived. The
+/// start-up takes 2.5 windows of two bandwidth-delay products.
+const SENT_TWICE: u64 = 4 * 1024 * 1024;
 
 fn topology() -> Topology {
-    let network = ClientNetwork::behind(PortRestricted).with_delay(Duration::from_millis(5));
+    let link = LinkSettings { rate: Some(RATE), delay: ROUND_TRIP / 4, ..LinkSettings::default() };
+    let link = LinkSettings { queue: link.bytes_within(ROUND_TRIP), ..link };
+    let network = ClientNetwork::behind(PortRestricted).with_link(link);
     Topology::separate(network, network)
 }
 

@@ -1,4 +1,4 @@
-//! A connection between two namespaces that delays packets, and never reorders or loses them.
+//! A connection between two namespaces over an emulated link, the same in both directions.
 
 use std::time::Duration;
 
@@ -7,30 +7,29 @@ use crate::path_emulator::{Direction, Forwarder, LinkSettings, PathSettings};
 
 /// The two interfaces and what moves packets between them. A drop removes the interfaces.
 #[derive(Debug)]
-pub(crate) struct DelayedConnection(Forwarder);
+pub(crate) struct EmulatedConnection {
+    forwarder: Forwarder,
+    link: LinkSettings,
+}
 
-impl DelayedConnection {
+impl EmulatedConnection {
     /// Creates an interface at each end: its namespace and its name.
     ///
     /// # Panics
     /// If an interface cannot be created.
-    pub(crate) fn create(ends: [(&Namespace, &str); 2], delay: Duration, mtu: u32) -> Self {
+    pub(crate) fn create(ends: [(&Namespace, &str); 2], link: LinkSettings, mtu: u32) -> Self {
         let interfaces = ends.map(|(namespace, name)| {
             let device = namespace.run(|| create_tun(name));
             device.unwrap_or_else(|error| panic!("TUN interface {name}: {error}"))
         });
-        let settings = PathSettings { mtu, ..PathSettings::symmetric(delayed(delay)) };
-        Self(Forwarder::start(interfaces, &settings))
+        let settings = PathSettings { mtu, ..PathSettings::symmetric(link) };
+        Self { forwarder: Forwarder::start(interfaces, &settings), link }
     }
 
     /// Changes the delay of packets that arrive from now on.
     pub(crate) fn set_delay(&self, delay: Duration) {
         for direction in Direction::BOTH {
-            self.0.change(direction, delayed(delay));
+            self.forwarder.change(direction, LinkSettings { delay, ..self.link });
         }
     }
-}
-
-fn delayed(delay: Duration) -> LinkSettings {
-    LinkSettings { delay, ..LinkSettings::default() }
 }
