@@ -95,6 +95,7 @@ pub(crate) async fn send_recorded(
             return Ok(ContentEnd { size: reader.offset, blake3, slowed_by, network });
         }
         // The next blocks are read while these are sent.
+        active.note_step();
         next = reader.start(active.batch_size(batching::READ_BLOCKS));
         write_blocks(writer, blocks, &mut progress).await?;
         // Let control traffic run even if the network takes everything at once.

@@ -199,6 +199,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
 
     /// Queues a block, and starts a thread if none is running.
     fn enqueue(&mut self, block: Vec<u8>) {
+        self.active.note_step();
         if let Some(hasher) = &mut self.hasher {
             hasher.finish_block(&block);
         }

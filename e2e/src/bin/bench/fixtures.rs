@@ -67,6 +67,14 @@ impl WorkFolder {
         }
     }
 
+    /// Removes all files that clients have received or stored, and those that killed clients would resume.
+    pub(crate) fn remove_transferred(&self) {
+        for name in [UPLOADS, DOWNLOADS] {
+            remove(&self.path(name));
+            fs::create_dir_all(self.path(name)).unwrap();
+        }
+    }
+
     /// Removes a file or folder from the served folder, to free memory.
     pub(crate) fn remove(&self, name: &str) {
         remove(&self.path(FILES).join(name));

@@ -10,7 +10,6 @@ use super::testbed::{PathTestbed, content_direction, kind_name};
 use super::timeline::Timeline;
 use crate::child_process::ChildProcess;
 use crate::cli::PathProgram;
-use crate::fixtures::{FILES, remove};
 use crate::measurement::median;
 use crate::peers::{Invocation, Job, TransferKind};
 use crate::report::{Bound, Section, Table};
@@ -93,8 +92,6 @@ fn sample(testbed: &PathTestbed, kind: TransferKind, link: LinkSettings) -> Samp
     testbed.set_path(link);
     let job = Job::file(kind, FILE, BYTES);
     let invocation = Invocation::to_quiver(&job, &testbed.work_folder, testbed.quiver.address);
-    let received = invocation.target().join(FILE);
-    remove(&received);
     testbed.drain();
     let direction = content_direction(kind);
     let before = testbed.path.counters(direction).bytes_out;
@@ -121,9 +118,7 @@ fn sample(testbed: &PathTestbed, kind: TransferKind, link: LinkSettings) -> Samp
     }
     drop(client);
     testbed.set_path(link);
-    remove(&received);
-    // What a killed put leaves behind.
-    remove(&testbed.work_folder.path(FILES).join("uploads").join(FILE));
+    testbed.work_folder.remove_transferred();
     samples
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn measure(
         croc: None,
     };
     let received = invocation.target().join(&job.name);
-    remove(&received);
+    testbed.work_folder.remove_transferred();
     testbed.drain();
     let direction = content_direction(job.kind);
     let (before, unread) = (path.counters(direction), path.unread(direction));
@@ -96,7 +96,8 @@ pub(crate) fn measure(
     };
     let is_void = path.unread(direction) > unread
         || counters.late as f64 > counters.packets_out as f64 * MAX_LATE;
-    remove(&received);
+    // Also what a killed client would resume the next time.
+    testbed.work_folder.remove_transferred();
     drop((sendme, iperf));
     remove(&testbed.work_folder.path(sendme::STORE));
     let share = bytes as f64 * 8.0 / seconds / rate;
