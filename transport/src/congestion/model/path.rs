@@ -28,6 +28,10 @@ const QUEUED: f64 = 1.2;
 /// The rate has fallen if less than this part of it is delivered.
 pub(super) const FALLEN: f64 = 0.9;
 
+/// A queue of our own is gone after so many of the lowest round trips, because a standing queue lowers the rate by up to
+/// a quarter. One that stands for longer is that of others, who would only use what we leave.
+const OWN_QUEUE_ROUND_TRIPS: u32 = 10;
+
 /// Differences below this are noise of the two systems' timers.
 const QUEUE_FLOOR: Duration = Duration::from_millis(2);
 
@@ -47,6 +51,8 @@ pub(super) struct Path {
     /// When a deep drain last started; `None` if that has to be repeated.
     drained_at: Option<Instant>,
     round: Round,
+    /// Since when every round was queued from its start to its end.
+    queued_since: Option<Instant>,
     /// The share of packets that are lost without a queue.
     path_loss: f64,
 }
@@ -83,6 +89,7 @@ impl Path {
             probed_at: None,
             drained_at: Some(now),
             round: Round::default(),
+            queued_since: None,
             path_loss: 0.0,
         }
     }
@@ -92,7 +99,7 @@ impl Path {
         let ended = (sample.delivered_at_send >= self.round.end).then(|| {
             let mut ended = self.round;
             ended.delivered = delivered.saturating_sub(ended.delivered_at_start);
-            self.end_round(&ended);
+            self.end_round(now, &ended);
             self.round =
                 Round { end: delivered, delivered_at_start: delivered, ..Round::default() };
             ended
@@ -116,7 +123,8 @@ impl Path {
         self.round.lost += bytes;
     }
 
-    fn end_round(&mut self, ended: &Round) {
+    fn end_round(&mut self, now: Instant, ended: &Round) {
+        self.queued_since = self.is_queued(ended).then(|| self.queued_since.unwrap_or(now));
         if ended.is_app_limited {
             return;
         }
@@ -232,6 +240,19 @@ impl Path {
     /// Whether a queue stood from the start of the round to its end.
     pub(super) fn is_queued(&self, round: &Round) -> bool {
         round.lowest_round_trip.is_some_and(|round_trip| self.is_queue(round_trip))
+    }
+
+    /// The queue that stands now is one of our own, which is about to be drained.
+    pub(super) fn take_queue_as_own(&mut self) {
+        self.queued_since = None;
+    }
+
+    /// Whether a queue has stood for so long that it is that of others.
+    pub(super) fn is_queue_of_others(&self, now: Instant) -> bool {
+        let lowest = self.lowest.unwrap_or_default();
+        self.queued_since.is_some_and(|since| {
+            now.saturating_duration_since(since) > OWN_QUEUE_ROUND_TRIPS * lowest
+        })
     }
 
     /// Whether a packet with this round-trip time waited in a queue.

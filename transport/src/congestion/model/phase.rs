@@ -182,6 +182,9 @@ impl Model {
             Phase::Down { since, gain, target, rate } => {
                 let rounds = if gain < DOWN { FALLEN_DOWN_ROUNDS } else { DOWN_ROUNDS };
                 if self.in_flight <= target * self.full() || now >= since + rounds * lowest {
+                    if gain < DOWN {
+                        self.drained_until = Some(now + DRAINED_ROUND_TRIPS * lowest);
+                    }
                     self.cruise(rate);
                 }
             }
@@ -331,6 +334,7 @@ impl Model {
         probing.competition_rounds = COMPETITION_ROUNDS;
         probing.fallen.clear();
         probing.fallen_round_trip = None;
+        self.path.take_queue_as_own();
         self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, target: 1.0, rate: None };
     }
 

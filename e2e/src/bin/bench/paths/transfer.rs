@@ -17,7 +17,7 @@ use crate::peers::sendme::{self, SendmeSender};
 use crate::peers::{Invocation, Job, Peer};
 
 /// A transfer that takes so many times longer than the link needs for the content is stopped.
-const LIMIT: f64 = 6.0;
+const LIMIT: f64 = 4.0;
 /// A shorter transfer is not stopped earlier than this.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(20);
 /// Interval of the checks whether a client has exited.
