@@ -18,6 +18,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 pub use availability::MissingFeature;
 pub(crate) use availability::{check_availability, is_available};
+pub use owner::mark_as_owned;
 pub(crate) use owner::{kill_abandoned_processes, kill_processes_in};
 pub(crate) use unsafe_calls::create_tun;
 use unsafe_calls::unshare_network;

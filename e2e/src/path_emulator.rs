@@ -224,10 +224,12 @@ impl PathEmulator {
     /// # Panics
     /// If ip(8) fails.
     pub fn set_tcp_congestion_control(&self, name: &str) -> bool {
-        let available =
-            std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
-        if !available.is_ok_and(|names| names.split_whitespace().any(|known| known == name)) {
-            return false;
+        if !has_tcp_congestion_control(name) {
+            // It may be a module that is not loaded; whether that helped is checked next.
+            let _ = Command::new("modprobe").args(["--quiet", &format!("tcp_{name}")]).output();
+            if !has_tcp_congestion_control(name) {
+                return false;
+            }
         }
         // By the route, because the parameter of a namespace takes only what unprivileged programs may use.
         for (host, address) in [(&self.client, self.client_address()), (&self.server, SERVER)] {
@@ -274,4 +276,10 @@ fn create_host(address: Ipv4Addr, mtu: u32) -> (Namespace, std::os::fd::OwnedFd)
         link set {INTERFACE} mtu {mtu} txqueuelen {TRANSMIT_QUEUE} up"
     ));
     (namespace, interface)
+}
+
+/// Whether the kernel has loaded this congestion control of TCP.
+fn has_tcp_congestion_control(name: &str) -> bool {
+    let names = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+    names.is_ok_and(|names| names.split_whitespace().any(|known| known == name))
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -12,6 +13,14 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::deadline::TIMEOUT;
 
 const VARIABLE: &str = "NAMESPACE_OWNER";
+
+/// Marks a process that `command` will start, so that a later test ends it if this one is killed.
+pub fn mark_as_owned(command: &mut Command) {
+    let assignment = variable();
+    if let Some((name, value)) = assignment.split_once('=') {
+        command.env(name, value);
+    }
+}
 
 /// The assignment that marks a process as started by this one.
 pub(crate) fn variable() -> String {

@@ -69,7 +69,8 @@ const QUINN_PACING: f64 = 1.25;
 /// approaches the lowest within some packets.
 const DRAINED_ROUND_TRIPS: u32 = 2;
 
-/// A smoothed round trip of more than 2.5 times the lowest is not that of a queue of our own.
+/// The window is at most this many times larger because of that: a smoothed round trip of more than 2.5 times the lowest
+/// may be that of others.
 const LARGEST_PACER_LAG: f64 = 2.0;
 
 /// The window is never below this many packets, so that lost ones are noticed by the
@@ -124,7 +125,7 @@ pub(super) struct Model {
     falls: FallDetector,
     pace: Pace,
     phase: Phase,
-    /// Until when the smoothed round-trip time may be that of the start-up's queue.
+    /// Until when the smoothed round-trip time may be that of a queue that was drained.
     drained_until: Option<Instant>,
     probing: Probing,
 }
@@ -312,8 +313,8 @@ impl Model {
 
     /// By how much the window has to be larger, so that quinn's pacer does not send less than the path delivers.
     ///
-    /// After the drain of the start-up's queue the smoothed round-trip time is still long, because nothing was sent that
-    /// could have shown the empty queue.
+    /// After the drain of a long queue, of the start-up or of a fall, the smoothed round-trip time is still long, because
+    /// little was sent that could have shown the empty queue.
     fn pacer_lag(&self, now: Instant) -> f64 {
         let has_drained = self.drained_until.is_some_and(|until| now < until);
         if !has_drained || self.is_queueing() {

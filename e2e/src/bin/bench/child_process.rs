@@ -73,6 +73,7 @@ impl ChildProcess {
     /// Starts a command.
     pub(crate) fn start(command: &mut Command) -> Self {
         wait_if_stopping();
+        quiver_e2e::namespace::mark_as_owned(command);
         match command.spawn() {
             Ok(child) => Self(child),
             Err(error) => panic!("cannot start {command:?}: {error}"),

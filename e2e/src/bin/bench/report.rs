@@ -100,6 +100,7 @@ impl Goal {
     pub(crate) fn is_missed(&self) -> bool {
         match (&self.reached, self.bound) {
             (Err(_), _) => false,
+            (Ok(reached), _) if !reached.is_finite() => true,
             (Ok(reached), Bound::AtLeast(least)) => *reached < least,
             (Ok(reached), Bound::AtMost(most)) => *reached > most,
         }
@@ -149,6 +150,8 @@ mod tests {
         assert!(!goal(Bound::AtLeast(2.0), Ok(2.0)).is_missed());
         assert!(goal(Bound::AtMost(2.0), Ok(2.1)).is_missed());
         assert!(!goal(Bound::AtMost(2.0), Ok(2.0)).is_missed());
+        assert!(goal(Bound::AtLeast(2.0), Ok(f64::INFINITY)).is_missed());
+        assert!(goal(Bound::AtMost(2.0), Ok(f64::NAN)).is_missed());
     }
 
     #[test]

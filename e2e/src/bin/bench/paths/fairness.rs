@@ -10,10 +10,9 @@ use serde_json::json;
 use super::iperf;
 use super::testbed::PathTestbed;
 use super::timeline::Timeline;
+use super::validity::{cell, measure_valid, valid_median};
 use crate::bench_client::{BenchClient, block_on};
 use crate::child_process::ChildProcess;
-use crate::figure::format_figure;
-use crate::measurement::median;
 use crate::report::{Bound, Section, Table};
 
 /// More than the link transmits while a measurement lasts.
@@ -46,32 +45,33 @@ pub(crate) fn measure(testbed: &PathTestbed, link: LinkSettings, rounds: usize) 
             } else {
                 format!("quiver, then TCP {control}")
             };
-            let shares = (1..=rounds).map(|round| {
+            let shares = (1..=rounds).filter_map(|round| {
                 eprintln!("... shares, {name}, round {round}");
-                let shares = beside_tcp(testbed, quiver_is_later);
+                let shares = measure_valid(&testbed.path, || beside_tcp(testbed, quiver_is_later))?;
                 let shares = shares.map(|bits| bits / rate * 100.0);
                 record(testbed, &name, &shares);
-                shares
+                Some(shares)
             });
             let shares: Vec<_> = shares.collect();
-            let medians = [0, 1].map(|flow| median(shares.iter().map(|shares| shares[flow])));
-            table.row([name.clone()].into_iter().chain(medians.map(format_figure)));
-            let ours = medians[usize::from(quiver_is_later)];
-            section.goal(format!("{name}: share"), Bound::AtLeast(25.0), " %", Ok(ours));
-            section.goal(format!("{name}: share"), Bound::AtMost(75.0), " %", Ok(ours));
+            let medians = [0, 1].map(|flow| valid_median(shares.iter().map(|shares| shares[flow])));
+            table.row([name.clone()].into_iter().chain(medians.each_ref().map(cell)));
+            let ours = &medians[usize::from(quiver_is_later)];
+            section.goal(format!("{name}: share"), Bound::AtLeast(25.0), " %", ours.clone());
+            section.goal(format!("{name}: share"), Bound::AtMost(75.0), " %", ours.clone());
         }
     }
-    let shares = (1..=rounds).map(|round| {
+    let shares = (1..=rounds).filter_map(|round| {
         eprintln!("... shares, two of quiver, round {round}");
-        let shares = two_gets(testbed).map(|bits| bits / rate * 100.0);
+        let shares = measure_valid(&testbed.path, || two_gets(testbed))?;
+        let shares = shares.map(|bits| bits / rate * 100.0);
         record(testbed, "two of quiver", &shares);
-        shares
+        Some(shares)
     });
     let shares: Vec<_> = shares.collect();
-    let medians = [0, 1].map(|flow| median(shares.iter().map(|shares| shares[flow])));
-    table.row(["two of quiver".to_owned()].into_iter().chain(medians.map(format_figure)));
-    let lower = median(shares.iter().map(|shares| shares[0].min(shares[1])));
-    section.goal("two of quiver: lower share", Bound::AtLeast(40.0), " %", Ok(lower));
+    let medians = [0, 1].map(|flow| valid_median(shares.iter().map(|shares| shares[flow])));
+    table.row(["two of quiver".to_owned()].into_iter().chain(medians.each_ref().map(cell)));
+    let lower = valid_median(shares.iter().map(|shares| shares[0].min(shares[1])));
+    section.goal("two of quiver: lower share", Bound::AtLeast(40.0), " %", lower);
     section.tables.push(table);
     testbed.work_folder.remove(FILE);
     section.notes.push(format!(

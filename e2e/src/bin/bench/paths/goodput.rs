@@ -5,9 +5,9 @@ use quiver_e2e::path_emulator::LinkSettings;
 
 use super::testbed::{PathTestbed, kind_name};
 use super::transfer::{self, PathTransfer, TransferEnd};
+use super::validity::{cell, valid_median};
 use crate::cli::PathProgram;
 use crate::figure::format_figure;
-use crate::measurement::median;
 use crate::peers::{Job, TransferKind};
 use crate::report::{Bound, Section, Table};
 
@@ -34,13 +34,25 @@ pub(crate) struct Goodput {
 
 impl Goodput {
     /// The median share of the link's rate.
-    pub(crate) fn share(&self) -> f64 {
-        median(self.transfers.iter().map(|transfer| transfer.share))
+    ///
+    /// # Errors
+    /// No round was valid.
+    pub(crate) fn share(&self) -> Result<f64, String> {
+        valid_median(self.valid().map(|transfer| transfer.share))
     }
 
     /// The median share of packets that the queue dropped.
-    pub(crate) fn queue_loss(&self) -> f64 {
-        median(self.transfers.iter().map(|transfer| transfer.counters.queue_loss()))
+    ///
+    /// # Errors
+    /// No round was valid.
+    pub(crate) fn queue_loss(&self) -> Result<f64, String> {
+        valid_median(self.valid().map(|transfer| transfer.counters.queue_loss()))
+    }
+
+    /// The transfers that say something of the program.
+    fn valid(&self) -> impl Iterator<Item = &PathTransfer> {
+        let failed = |transfer: &PathTransfer| matches!(transfer.end, TransferEnd::Failed(_));
+        self.transfers.iter().filter(move |transfer| !transfer.is_void && !failed(transfer))
     }
 
     /// The largest queue of all rounds, in bytes.
@@ -76,9 +88,9 @@ pub(crate) fn measure(
     let measured = programs.iter().copied().filter(|program| testbed.has(*program));
     let mut goodputs: Vec<Goodput> = measured
         .flat_map(|program| {
-            [TransferKind::Get, TransferKind::Put].map(|kind| Goodput {
+            program.kinds().iter().map(move |kind| Goodput {
                 program,
-                kind,
+                kind: *kind,
                 transfers: Vec::new(),
             })
         })
@@ -105,9 +117,9 @@ pub(crate) fn report(section: &mut Section, case: &PathCase, goodputs: &[Goodput
         let share = goodput.share();
         table.row([
             format!("{} {}", goodput.program.name(), kind_name(goodput.kind)),
-            format_figure(share),
-            format_figure(share * rate / 1e6),
-            format_figure(goodput.queue_loss() * 100.0),
+            cell(&share),
+            cell(&share.map(|share| share * rate / 1e6)),
+            cell(&goodput.queue_loss().map(|loss| loss * 100.0)),
             format_figure(goodput.largest_queue() * 8.0 / rate * 1e3),
             goodput.remarks(),
         ]);
@@ -115,12 +127,13 @@ pub(crate) fn report(section: &mut Section, case: &PathCase, goodputs: &[Goodput
     section.tables.push(table);
 }
 
-/// The measurement of a program in one direction.
+/// The measurement of a program in one direction, or in the only one.
 pub(crate) fn find(
     goodputs: &[Goodput],
     program: PathProgram,
     kind: TransferKind,
 ) -> Result<&Goodput, String> {
+    let kind = if program.kinds().contains(&kind) { kind } else { TransferKind::Get };
     let found = goodputs.iter().find(|goodput| (goodput.program, goodput.kind) == (program, kind));
     found.ok_or_else(|| format!("{} was not measured", program.name()))
 }
@@ -130,9 +143,9 @@ pub(crate) fn goals(section: &mut Section, case: &PathCase, goodputs: &[Goodput]
     for kind in [TransferKind::Get, TransferKind::Put] {
         let quiver = || find(goodputs, PathProgram::Quiver, kind);
         let name = format!("{}: {}", case.name, kind_name(kind));
-        let share = quiver().map(Goodput::share);
+        let share = quiver().and_then(Goodput::share);
         section.goal(format!("{name}, share of the link"), Bound::AtLeast(least), "", share);
-        let loss = quiver().map(|quiver| quiver.queue_loss() * 100.0);
+        let loss = quiver().and_then(Goodput::queue_loss).map(|loss| loss * 100.0);
         section.goal(format!("{name}, queue drops"), Bound::AtMost(3.0), " %", loss);
     }
 }
@@ -148,7 +161,7 @@ pub(crate) fn peer_goals(
     for kind in [TransferKind::Get, TransferKind::Put] {
         for peer in peers.iter().filter(|peer| testbed.wants(**peer)) {
             let ratio = find(goodputs, PathProgram::Quiver, kind)
-                .and_then(|quiver| Ok(quiver.share() / find(goodputs, *peer, kind)?.share()));
+                .and_then(|quiver| Ok(quiver.share()? / find(goodputs, *peer, kind)?.share()?));
             let name = format!("{}: {} over {}", case.name, kind_name(kind), peer.name());
             section.goal(name, Bound::AtLeast(1.0), "", ratio);
         }

@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::goodput::PathCase;
 use super::testbed::{PathTestbed, kind_name};
+use super::validity::measure_valid;
 use crate::bench_client::{BenchClient, block_on};
 use crate::benchmarks::latency::RoundTrips;
 use crate::fixtures::{FILES, remove};
@@ -33,15 +34,23 @@ pub(crate) fn measure(testbed: &PathTestbed, cases: &[PathCase], rounds: usize) 
             let (mut bare, mut beside) = (Vec::new(), Vec::new());
             for round in 1..=rounds {
                 eprintln!("... messages, {}, round {round}: {}", case.name, kind_name(kind));
-                testbed.drain();
-                let times = testbed.path.client().run(|| block_on(measure_once(testbed, kind)));
+                let times = measure_valid(&testbed.path, || {
+                    testbed.drain();
+                    testbed.path.client().run(|| block_on(measure_once(testbed, kind)))
+                });
+                let Some(times) = times else { continue };
                 record(testbed, case, kind, &times);
                 bare.extend(times.0);
                 beside.extend(times.1);
             }
+            let name = format!("{}: {}", case.name, kind_name(kind));
+            if beside.is_empty() {
+                let reason = "no round was valid".to_owned();
+                section.goal(format!("messages, {name}"), Bound::AtMost(3.0), "", Err(reason));
+                continue;
+            }
             let (messages, bare, beside) =
                 (beside.len(), RoundTrips::new(bare), RoundTrips::new(beside));
-            let name = format!("{}: {}", case.name, kind_name(kind));
             let base = bare.percentile(0.5);
             let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| beside.percentile(share));
             let milliseconds = [base, p50, p99, max].map(|value| format!("{value:.1}"));

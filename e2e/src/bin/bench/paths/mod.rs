@@ -9,6 +9,7 @@
 //! | `fairness` | flows that share a link |
 //! | `steps` | changes of the rate during a transfer |
 //! | `timeline` | bytes received over time |
+//! | `validity` | whether the machine was fast enough for a measurement |
 
 mod fairness;
 mod goodput;
@@ -19,6 +20,7 @@ mod steps;
 mod testbed;
 mod timeline;
 mod transfer;
+mod validity;
 
 use std::time::Duration;
 
@@ -148,7 +150,7 @@ fn queues(testbed: &PathTestbed, args: &PathsArgs) -> Section {
         goodput::report(&mut section, &case, &goodputs);
         goodput::goals(&mut section, &case, &goodputs, 0.8);
         for goodput in &goodputs {
-            shares[goodput.kind as usize].push(goodput.share());
+            shares[goodput.kind as usize].extend(goodput.share());
         }
     }
     for kind in [TransferKind::Get, TransferKind::Put] {
@@ -157,7 +159,7 @@ fn queues(testbed: &PathTestbed, args: &PathsArgs) -> Section {
         let most = shares.iter().copied().fold(0.0, f64::max);
         let name = format!("queues: {}, lowest over highest", testbed::kind_name(kind));
         let ratio =
-            if shares.is_empty() { Err("not measured".to_owned()) } else { Ok(least / most) };
+            if shares.len() < 3 { Err("not measured".to_owned()) } else { Ok(least / most) };
         section.goal(name, Bound::AtLeast(0.9), "", ratio);
     }
     section
@@ -172,7 +174,8 @@ fn note(row: PathRow, rounds: usize) -> Option<String> {
             "Medians of {rounds} rounds, in which the programs alternate. Content over the time from the start of the \
              client's process to its exit, as a share of the link's rate. Queue drops: packets lost beyond the path's \
              own loss, as a share of all. A transfer that took four times longer than the link needs was stopped; its \
-             share is what the path had delivered. Void: the emulator was too late, because the machine was busy."
+             share is what the path had delivered. Void: the emulator was too late, because the machine was busy; the \
+             medians are without such rounds."
         )
     })
 }

@@ -24,6 +24,14 @@ impl PathProgram {
         }
     }
 
+    /// What is measured. Both ends of sendme are the same program, so it has only one direction.
+    pub(crate) fn kinds(self) -> &'static [TransferKind] {
+        match self {
+            Self::Sendme => &[TransferKind::Get],
+            _ => &[TransferKind::Get, TransferKind::Put],
+        }
+    }
+
     /// The program among the peers of all benchmarks; `None` for iperf3.
     pub(crate) fn peer(self) -> Option<Peer> {
         match self {

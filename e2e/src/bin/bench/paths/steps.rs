@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::testbed::{PathTestbed, content_direction, kind_name};
 use super::timeline::Timeline;
+use super::validity::{cell, measure_valid, valid_median};
 use crate::child_process::ChildProcess;
 use crate::cli::PathProgram;
-use crate::measurement::median;
 use crate::peers::{Invocation, Job, TransferKind};
 use crate::report::{Bound, Section, Table};
 
@@ -56,26 +56,26 @@ pub(crate) fn measure(testbed: &PathTestbed, link: LinkSettings, rounds: usize) 
     let mut table = Table::new(&columns);
     for kind in [TransferKind::Get, TransferKind::Put] {
         let reactions: Vec<_> = (1..=rounds)
-            .map(|round| {
+            .filter_map(|round| {
                 eprintln!("... steps, round {round}: {}", kind_name(kind));
-                let samples = sample(testbed, kind, link);
+                let samples = measure_valid(&testbed.path, || sample(testbed, kind, link))?;
                 let reaction = react(&samples, link);
                 record(testbed, kind, &samples, reaction);
-                reaction
+                Some(reaction)
             })
             .collect();
-        let down = median(reactions.iter().map(|reaction| reaction.down));
-        let up = median(reactions.iter().map(|reaction| reaction.up));
+        let down = valid_median(reactions.iter().map(|reaction| reaction.down));
+        let up = valid_median(reactions.iter().map(|reaction| reaction.up));
         let pauses = reactions.iter().map(|reaction| reaction.pause.as_secs_f64() * 1e3);
-        let pause = pauses.fold(0.0, f64::max);
+        let pause = pauses.reduce(f64::max).ok_or_else(|| "no round was valid".to_owned());
         let kind = kind_name(kind);
-        table.row([kind.to_owned(), format!("{down}"), format!("{up}"), format!("{pause:.0}")]);
+        table.row([kind.to_owned(), cell(&down), cell(&up), cell(&pause)]);
         for (step, value) in [("200 to 50 Mbit/s", down), ("50 to 200 Mbit/s", up)] {
             let name = format!("{kind}, {step}: round trips");
-            section.goal(name, Bound::AtMost(10.0), "", Ok(value));
+            section.goal(name, Bound::AtMost(10.0), "", value);
         }
         let name = format!("{kind}: longest pause at a step");
-        section.goal(name, Bound::AtMost(500.0), " ms", Ok(pause));
+        section.goal(name, Bound::AtMost(500.0), " ms", pause);
     }
     testbed.work_folder.remove(FILE);
     section.tables.push(table);

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::iperf;
 use super::testbed::{PathTestbed, content_direction, kind_name};
+use super::validity::ValidityCheck;
 use crate::child_process::ChildProcess;
 use crate::cli::PathProgram;
 use crate::fixtures::{FILES, remove};
@@ -22,8 +23,6 @@ const LIMIT: f64 = 4.0;
 const SHORTEST_LIMIT: Duration = Duration::from_secs(20);
 /// Interval of the checks whether a client has exited.
 const INTERVAL: Duration = Duration::from_millis(2);
-/// More late packets than this share make a measurement void: the machine was too busy to emulate the path.
-const MAX_LATE: f64 = 0.01;
 
 /// What one transfer has reached.
 #[derive(Debug, Clone)]
@@ -78,13 +77,13 @@ pub(crate) fn measure(
     testbed.work_folder.remove_transferred();
     testbed.drain();
     let direction = content_direction(job.kind);
-    let (before, unread) = (path.counters(direction), path.unread(direction));
+    let (before, validity) = (path.counters(direction), ValidityCheck::start(path));
     path.restart_peaks(direction);
     let rate = link.rate.expect("a path with a rate") as f64;
     let ideal = job.bytes as f64 * 8.0 / rate;
     let limit = Duration::from_secs_f64(ideal * LIMIT).max(SHORTEST_LIMIT);
     let (seconds, end) = run(testbed, program.command(&invocation, link), limit);
-    let counters = path.counters(direction).since(&before);
+    let (counters, is_void) = (path.counters(direction).since(&before), validity.is_void());
     let end = match (&end, program.peer()) {
         (TransferEnd::Complete, Some(_)) => check_size(&received, job.bytes),
         _ => end,
@@ -94,8 +93,6 @@ pub(crate) fn measure(
         TransferEnd::Stopped => counters.bytes_out,
         TransferEnd::Failed(_) => 0,
     };
-    let is_void = path.unread(direction) > unread
-        || counters.late as f64 > counters.packets_out as f64 * MAX_LATE;
     // Also what a killed client would resume the next time.
     testbed.work_folder.remove_transferred();
     drop((sendme, iperf));

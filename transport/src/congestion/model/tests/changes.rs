@@ -16,6 +16,11 @@ fn a_rate_that_falls_and_rises_is_followed_within_10_round_trips() {
     // The queue of one product has become one of four.
     let queue = path.queue(secs(6), ms(6050), 1.0);
     assert!(queue < 1.25, "{queue} round trips of queue after 10 of them");
+    // The drain of that queue does not leave the path idle.
+    for tenth in 54..80 {
+        let share = path.share(0, ms(100 * tenth), ms(100 * (tenth + 1)));
+        assert!(share > 0.8, "{share} of 50 Mbit/s after {tenth} tenths of a second");
+    }
     // Then it is short again.
     let median = path.queue(secs(8), secs(12), 0.5);
     assert!(median < 0.1, "median queue: {median} round trips");

@@ -64,6 +64,29 @@ fn the_loss_of_a_round_is_the_share_of_its_bytes() {
 }
 
 #[test]
+fn a_queue_is_that_of_others_after_10_round_trips() {
+    let start = Instant::now();
+    let mut path = Path::new(start);
+    add_round(&mut path, start, 0, sample(1.0, 0));
+    let queued = Sample { round_trip: ms(100), ..sample(1.0, 0) };
+    // Each sample ends the round before.
+    for number in 1..8 {
+        add_round(&mut path, start + ms(100 * number), number, queued);
+    }
+    assert!(!path.is_queue_of_others(start + ms(200) + 10 * ms(50)));
+    assert!(path.is_queue_of_others(start + ms(201) + 10 * ms(50)));
+    path.take_queue_as_own();
+    assert!(!path.is_queue_of_others(start + secs(1)));
+    for number in 8..18 {
+        add_round(&mut path, start + ms(100 * number), number, queued);
+    }
+    assert!(path.is_queue_of_others(start + secs(2)));
+    add_round(&mut path, start + ms(1800), 18, sample(1.0, 0));
+    add_round(&mut path, start + ms(1850), 19, queued);
+    assert!(!path.is_queue_of_others(start + secs(9)), "a round without a queue ends it");
+}
+
+#[test]
 fn the_lowest_round_trip_is_old_10_seconds_after_one_close_to_it() {
     let start = Instant::now();
     let mut path = Path::new(start);
