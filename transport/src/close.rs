@@ -17,11 +17,13 @@ pub fn close(connection: &Connection, code: CloseCode) {
     connection.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
 }
 
-/// Closes a connection, and returns when the packet that says so was sent. A program may then end at once: quinn's own
-/// end takes three probe timeouts.
+/// Closes a connection, and returns when the packet that says so was passed to the socket. A program may then end at once:
+/// quinn's own end takes three probe timeouts. A socket that takes no packets loses it, and the other side learns of the
+/// end from its idle timeout.
 pub async fn close_now(connection: &Connection, code: CloseCode) {
-    let sent = connection.stats().udp_tx.datagrams;
     close(connection, code);
+    // All packets after this one are of a connection that is closed.
+    let sent = connection.stats().udp_tx.datagrams;
     for _ in 0..CLOSE_TURNS {
         if connection.stats().udp_tx.datagrams > sent {
             return;

@@ -133,11 +133,13 @@ impl CongestionReport {
         let path = connection.stats().path;
         let (algorithm, inner) = inner_controller(connection)
             .expect("an endpoint of this crate creates no other controllers");
+        // Not that of the connection, which has no limit while it is closed.
+        let window = inner.window();
         let ModelReport { delivery_rate, lowest_round_trip, phase } =
             model_report(inner).unwrap_or_default();
         Self {
             algorithm,
-            window: path.cwnd,
+            window,
             delivery_rate,
             lowest_round_trip: lowest_round_trip.unwrap_or(path.min_rtt),
             phase,

@@ -128,7 +128,14 @@ impl StreamPriority {
             has_bounded_window: false,
             moved: 0,
             acknowledged: None,
-            pace: self.0.windows.is_some().then(StalledPace::default),
+            pace: self.0.windows.is_some().then(|| {
+                let reports = self
+                    .0
+                    .connection
+                    .as_ref()
+                    .map(|(connection, _)| connection.stats().frame_tx.data_blocked);
+                StalledPace::new(reports.unwrap_or_default())
+            }),
         }
     }
 
@@ -228,7 +235,7 @@ impl ContentStream {
             self.set_bounded(true);
         }
         self.priority.set_send_window(|connection| {
-            (2 * connection.stats().path.cwnd).max(MIN_FOLLOWING_WINDOW)
+            connection.stats().path.cwnd.saturating_mul(2).max(MIN_FOLLOWING_WINDOW)
         });
     }
 
@@ -258,6 +265,9 @@ impl ContentStream {
 
     /// Tells the pace how much a write took that began at `start`.
     pub(crate) fn note_write(&mut self, start: Instant, written: usize) {
+        if let Some(windows) = &self.priority.0.windows {
+            windows.note_written(written);
+        }
         let Some((pace, (connection, _))) =
             self.pace.as_mut().zip(self.priority.0.connection.as_ref())
         else {

@@ -27,7 +27,7 @@ const PROBES: u32 = (RESERVE_STEP / PROBE) as u32 + 1;
 const _: () = assert!(LITTLE as u64 == 2 * RESERVE_STEP && PROBE == RESERVE_STEP / 4);
 
 /// Decides how much content may be written next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct StalledPace {
     /// How often this side had reported that it was blocked.
     blocked_reports: u64,
@@ -36,6 +36,11 @@ pub(crate) struct StalledPace {
 }
 
 impl StalledPace {
+    /// The pace of a stream that starts now, when this side has reported so often that it is blocked.
+    pub(crate) fn new(blocked_reports: u64) -> Self {
+        Self { blocked_reports, remaining_probes: 0 }
+    }
+
     /// The bytes that may be written now, of `length`. Waits between probes.
     pub(crate) async fn next_length(&self, length: usize) -> usize {
         if self.remaining_probes == 0 {
@@ -75,7 +80,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn content_that_is_not_read_takes_little_at_a_time() {
-        let mut pace = StalledPace::default();
+        let mut pace = StalledPace::new(0);
         assert_eq!(pace.next_length(1 << 20).await, 1 << 20);
         pace.note_write(STALL, 2048, 1);
         let start = Instant::now();
@@ -86,7 +91,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn content_has_its_full_pace_once_it_was_granted_more_than_a_step() {
-        let mut pace = StalledPace::default();
+        let mut pace = StalledPace::new(0);
         pace.note_write(STALL, 2048, 1);
         for _ in 0..4 {
             assert_eq!(pace.next_length(1 << 20).await, 512);
@@ -103,15 +108,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_application_that_reads_does_not_slow_content_down() {
-        let mut pace = StalledPace::default();
+        let mut pace = StalledPace::new(0);
         pace.note_write(10 * STALL, 256 * 1024, 1);
         assert_eq!(pace.next_length(1 << 20).await, 1 << 20);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_path_is_not_taken_for_an_application_that_does_not_read() {
-        let mut pace = StalledPace::default();
-        pace.note_write(10 * STALL, 1452, 0);
-        assert_eq!(pace.next_length(1 << 20).await, 1 << 20);
+        for earlier_reports in [0, 1] {
+            let mut pace = StalledPace::new(earlier_reports);
+            pace.note_write(10 * STALL, 1452, earlier_reports);
+            assert_eq!(pace.next_length(1 << 20).await, 1 << 20);
+        }
     }
 }

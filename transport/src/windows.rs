@@ -56,7 +56,6 @@ struct WindowsState {
     connection: Connection,
     policy: WindowPolicy,
     is_server: bool,
-    base_send: u64,
     /// The send window above which no bytes are taken from the application.
     send_window: AtomicU64,
     /// Streams whose owner sets a smaller send window itself.
@@ -64,6 +63,11 @@ struct WindowsState {
     /// Writes of control traffic for which the send window is larger.
     send_reserves: AtomicUsize,
     content_read: AtomicU64,
+    content_written: AtomicU64,
+    /// Whether the budget holds memory of the send window.
+    has_send_reservation: AtomicBool,
+    /// Whether a loss of too many packets has made the windows of later connections smaller.
+    has_reduced: AtomicBool,
     readers: Mutex<Readers>,
     writers: AtomicUsize,
     /// Waits until the other side has acknowledged the content of streams that have ended.
@@ -140,11 +144,13 @@ impl ConnectionWindows {
             connection,
             policy,
             is_server: role == Role::Member,
-            base_send: limits.send_window,
             send_window: AtomicU64::new(limits.send_window),
             bounding_streams: AtomicUsize::new(0),
             send_reserves: AtomicUsize::new(0),
             content_read: AtomicU64::new(0),
+            content_written: AtomicU64::new(0),
+            has_send_reservation: AtomicBool::new(false),
+            has_reduced: AtomicBool::new(false),
             readers: Mutex::default(),
             writers: AtomicUsize::new(0),
             draining: Mutex::default(),
@@ -192,7 +198,7 @@ impl ConnectionWindows {
     /// Counts a stream that sends content no more. `acknowledged` resolves once the other side has
     /// acknowledged it.
     pub(crate) fn remove_writer(&self, acknowledged: impl Future + Send + 'static) {
-        if self.0.send_window.load(Ordering::Relaxed) > self.0.base_send {
+        if self.0.has_send_reservation.load(Ordering::Relaxed) {
             self.0.draining.lock().spawn(async move {
                 acknowledged.await;
             });
@@ -216,6 +222,11 @@ impl ConnectionWindows {
         }
     }
 
+    /// Counts content that QUIC has taken from the application.
+    pub(crate) fn note_written(&self, bytes: usize) {
+        self.0.content_written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     fn start_adjusting(&self) {
         self.note_content();
         let mut adjuster = self.0.adjuster.lock();
@@ -233,7 +244,10 @@ impl WindowsState {
         let mut adjusted = self.sizes.lock();
         if let Some(reason) = self.connection.close_reason() {
             // A server does not make the windows of all clients smaller because of the path of one.
-            if ConnectionEnd::from(reason) == ConnectionEnd::TooManyGaps && !self.is_server {
+            if ConnectionEnd::from(reason) == ConnectionEnd::TooManyGaps
+                && !self.is_server
+                && !self.has_reduced.swap(true, Ordering::Relaxed)
+            {
                 self.policy.reduce_windows();
             }
             adjusted.reservation.shrink_to(0);
@@ -242,7 +256,7 @@ impl WindowsState {
         }
         let sample = self.sample(now);
         let has_content = sample.is_receiving || sample.is_sending;
-        let is_idle = adjusted.is_idle(&sample, now);
+        let is_idle = adjusted.note_moved(&sample, now);
         let AdjustedSizes { sizes, reservation, .. } = &mut *adjusted;
         let (receive, send) = (sizes.receive(), sizes.send());
         let mut wanted = sizes.record(sample);
@@ -267,7 +281,10 @@ impl WindowsState {
             if self.bounding_streams.load(Ordering::Relaxed) == 0 {
                 self.connection.set_send_window(self.send_window_with_reserve());
             }
+            // Read after the window was set: what was written before may have used the larger one.
+            sizes.note_send_window(self.content_written.load(Ordering::Relaxed));
         }
+        self.has_send_reservation.store(sizes.has_send_reservation(), Ordering::Relaxed);
         if !is_idle {
             return NextStep::Soon;
         }
@@ -308,6 +325,7 @@ impl WindowsState {
             sent_packets: stats.path.sent_packets,
             lost_packets: stats.path.lost_packets,
             content_read: self.content_read.load(Ordering::Relaxed),
+            content_written: self.content_written.load(Ordering::Relaxed),
             blocked_reports: stats.frame_rx.data_blocked,
             content_remaining,
             is_receiving,
@@ -324,8 +342,8 @@ impl<F: Fn()> Drop for SendReserve<'_, F> {
 }
 
 impl AdjustedSizes {
-    /// Whether no content has moved for a while.
-    fn is_idle(&mut self, sample: &PathSample, now: Instant) -> bool {
+    /// Notes what has moved. Whether nothing has for a while.
+    fn note_moved(&mut self, sample: &PathSample, now: Instant) -> bool {
         let moved = (sample.content_read, if sample.is_sending { sample.sent_packets } else { 0 });
         if moved != self.moved_bytes {
             (self.moved_bytes, self.moved_at) = (moved, now);
@@ -368,6 +386,8 @@ impl ContentReader {
             Some(remaining) => readers.remaining -= remaining,
             None => readers.without_size -= 1,
         }
+        // The other side may announce any size.
+        let bytes = bytes.min(u64::MAX - readers.remaining);
         readers.remaining += bytes;
         self.remaining = Some(bytes);
     }

@@ -42,10 +42,13 @@ pub enum Notice {
         /// How long the client tries.
         retry_for: Duration,
     },
-    /// The server does not answer on a connection that still exists; the client tries to connect again.
+    /// The server does not answer on a connection that still exists.
     NoAnswer {
         /// The server's host.
         server: String,
+        /// Whether the client tries to connect again. It waits instead for an answer while the connection has a command
+        /// that cannot be repeated on another one.
+        is_connecting: bool,
     },
     /// The server answers again, on the same connection or on another one.
     AnswersAgain {

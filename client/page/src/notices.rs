@@ -18,13 +18,18 @@ pub(crate) fn text(notice: &Notice) -> Option<String> {
         Notice::AttributesNotSet { path, .. } => {
             format!("{} was stored without some of its attributes", path.display())
         }
+        Notice::NoAnswer { server, is_connecting: true } => {
+            format!("no answer from {server}: connecting again")
+        }
+        Notice::NoAnswer { server, is_connecting: false } => {
+            format!("no answer from {server}: waiting")
+        }
+        Notice::AnswersAgain { server } => format!("{server} answers again"),
         Notice::KeptBoth { kept, stored } => format!("{kept} is kept, the new file is {stored}"),
         Notice::AlreadyRunning { transfer } => format!("{transfer} is running in another process"),
         Notice::Connecting { .. }
         | Notice::Connection(_)
         | Notice::Reconnecting { .. }
-        | Notice::NoAnswer { .. }
-        | Notice::AnswersAgain { .. }
         | Notice::HashingPrefix { .. }
         | Notice::Resuming { .. }
         | Notice::StartingOver { .. }

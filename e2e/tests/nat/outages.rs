@@ -122,10 +122,11 @@ impl OutageTransfer {
         assert!(took < RETURN_TIME, "{:?} continues after {took:?}: {stderr}", self.kind);
         assert!(fs::read(self.target()).unwrap() == self.content, "the content differs");
         let line: Value = serde_json::from_str(&self.process.stdout.lines()[0]).unwrap();
-        if self.kind == TransferKind::Get {
-            let received = line["received"].as_u64().unwrap();
-            assert!((SIZE..=SIZE + SENT_TWICE).contains(&received), "{received} bytes: {stderr}");
-        }
+        let moved = match self.kind {
+            TransferKind::Get => line["received"].as_u64().unwrap(),
+            TransferKind::Put => line["sent"].as_u64().unwrap(),
+        };
+        assert!((SIZE..=SIZE + SENT_TWICE).contains(&moved), "{moved} bytes moved: {stderr}");
         // The first attempt ends at the end, and others continue behind what was stored.
         let resumed_at = line["resumed_at"].as_u64().unwrap();
         let is_first = resumed_at == 0;

@@ -5,7 +5,7 @@
 //! without a queue. It follows BBR (Cardwell et al. 2017, draft-ietf-ccwg-bbr), with these
 //! differences, each of which the simulations in `tests` or `scripts/bench --paths` show:
 //! - Loss alone lowers the rate only above a tenth. Less is compared with the loss of rounds without a queue, and
-//!   ends or shrinks probes for a higher rate.
+//!   shrinks the next probe for a higher rate.
 //! - The start-up ends with the first eighth of a round trip in which every packet was delayed
 //!   (after RFC 9406), instead of three rounds later.
 //! - A rate that falls, with a queue, is adopted after three of the lowest round trips, and among competitors
@@ -73,9 +73,9 @@ const DRAINED_ROUND_TRIPS: u32 = 2;
 /// may be that of others.
 const LARGEST_PACER_LAG: f64 = 2.0;
 
-/// The window is never below this many packets, so that lost ones are noticed by the
-/// acknowledgements of others (RFC 9002, 6.1.1, needs three).
-const LEAST_PACKETS: f64 = 4.0;
+/// The window is never below this many packets. quinn sends while the window is not full with the next packet, so that
+/// four are in flight, and a lost one is noticed by the acknowledgements of three others (RFC 9002, 6.1.1).
+const LEAST_PACKETS: f64 = 5.0;
 
 /// Part of the bandwidth-delay product that is in flight while the round-trip time is measured
 /// (draft-ietf-ccwg-bbr, ProbeRTTCwndGain).
@@ -102,7 +102,8 @@ const LEAST_BURST_PACKETS: f64 = 10.0;
 /// The send times of packets are told apart to this part of the lowest round-trip time.
 const SEND_RESOLUTION: u32 = 128;
 
-/// After this time without packets the path may be another: routes and competitors change.
+/// After this time with no more than the initial window in flight, such as messages and packets that keep the connection
+/// alive, the path may be another: routes and competitors change.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The model of one connection's path and the window that follows from it. Bytes are floating-point
@@ -117,7 +118,8 @@ pub(super) struct Model {
     /// Bytes acknowledged in the present batch.
     batch: f64,
     is_app_limited: bool,
-    last_sent: Instant,
+    /// When more than the initial window was last in flight.
+    busy_at: Instant,
     deliveries: DeliveryRate,
     path: Path,
     bursts: Bursts,
@@ -141,7 +143,7 @@ impl Model {
             in_flight: 0.0,
             batch: 0.0,
             is_app_limited: true,
-            last_sent: now,
+            busy_at: now,
             deliveries: DeliveryRate::new(now),
             path: Path::new(now),
             bursts: Bursts::new(now),
@@ -191,14 +193,13 @@ impl Model {
     /// Packets were sent.
     pub(super) fn on_sent(&mut self, now: Instant, bytes: u64) {
         let is_idle = self.in_flight < 1.0;
-        if is_idle && now.saturating_duration_since(self.last_sent) > IDLE {
+        if self.is_app_limited && now.saturating_duration_since(self.busy_at) > IDLE {
             self.restart();
         }
         let resolution = self.path.lowest_round_trip().unwrap_or_default() / SEND_RESOLUTION;
         self.deliveries.on_sent(now, is_idle, resolution);
         self.in_flight += estimate(bytes);
         self.pace.spend(estimate(bytes));
-        self.last_sent = now;
     }
 
     /// One packet, which was sent at `sent`, was acknowledged.
@@ -211,7 +212,13 @@ impl Model {
     /// the application had too little to send before.
     pub(super) fn on_acks_end(&mut self, now: Instant, in_flight: u64, is_app_limited: bool) {
         let acked = std::mem::take(&mut self.batch);
+        let in_flight_before = self.in_flight - acked;
         self.in_flight = estimate(in_flight);
+        // Packets that only acknowledge are sent, but are not in flight (RFC 9002, 2), and are not paced.
+        self.pace.refund((in_flight_before - self.in_flight).max(0.0));
+        if self.in_flight + acked > self.initial_window {
+            self.busy_at = now;
+        }
         self.is_app_limited = is_app_limited;
         if is_app_limited {
             self.deliveries.mark_app_limited(in_flight);

@@ -55,6 +55,8 @@ pub(super) struct PathSample {
     pub(super) lost_packets: u64,
     /// Bytes of content that the application has read.
     pub(super) content_read: u64,
+    /// Bytes of content that QUIC has taken from the application.
+    pub(super) content_written: u64,
     /// How often the other side has reported that this side's receive window blocks it.
     pub(super) blocked_reports: u64,
     /// Bytes of content that are still to be read; `None` if that is not known.
@@ -88,8 +90,18 @@ pub(super) struct WindowSizes {
     /// Bytes that the sender may still use although the receive window is smaller now: QUIC cannot
     /// take credit back, so that many bytes must be read first, which grant no further credit.
     unpaid: u64,
+    unpaid_send: UnpaidSend,
     reserve: Reserve,
     history: VecDeque<PathSample>,
+}
+
+/// Bytes that may still be in memory although the send window is smaller now. QUIC keeps what it has taken until it is
+/// acknowledged, and takes no more content before less than the present window is left.
+#[derive(Debug, Default)]
+struct UnpaidSend {
+    bytes: u64,
+    /// What had been written when the window became smaller: more than that pays for everything.
+    written: u64,
 }
 
 /// The part of the receive window for control traffic beside content that is not read.
@@ -110,6 +122,7 @@ impl WindowSizes {
             bounds,
             growth: Growth::default(),
             unpaid: 0,
+            unpaid_send: UnpaidSend::default(),
             reserve: Reserve::default(),
             history: VecDeque::new(),
         }
@@ -127,13 +140,26 @@ impl WindowSizes {
 
     /// The bytes that must be reserved for the windows as they are now.
     pub(super) fn reservation(&self) -> u64 {
-        self.growth.receive + self.unpaid + self.growth.send
+        self.reservation_of(self.growth)
+    }
+
+    /// Whether memory of the send window is reserved.
+    pub(super) fn has_send_reservation(&self) -> bool {
+        self.growth.send + self.unpaid_send.bytes > 0
+    }
+
+    /// The send window is in force as it is now, and so much content had been written by then.
+    pub(super) fn note_send_window(&mut self, content_written: u64) {
+        self.unpaid_send.written = content_written;
     }
 
     /// Records a sample, and returns the growth that the connection can use.
     pub(super) fn record(&mut self, sample: PathSample) -> Growth {
         let read = self.history.back().map_or(0, |last| sample.content_read - last.content_read);
         self.unpaid = self.unpaid.saturating_sub(read);
+        if sample.content_written > self.unpaid_send.written || !sample.is_sending {
+            self.unpaid_send.bytes = 0;
+        }
         self.reserve.update(&sample, read);
         self.history.push_back(sample);
         while self.history.len() > 2
@@ -149,12 +175,12 @@ impl WindowSizes {
 
     /// The bytes that must be reserved for a growth.
     pub(super) fn reservation_of(&self, growth: Growth) -> u64 {
-        growth.receive + self.unpaid + growth.send
+        growth.receive + self.unpaid + growth.send + self.unpaid_send.bytes
     }
 
     /// Changes the windows to `wanted`, or as near to it as `reserved` bytes allow.
     pub(super) fn apply(&mut self, wanted: Growth, reserved: u64) {
-        let available = reserved.saturating_sub(self.unpaid);
+        let available = reserved.saturating_sub(self.unpaid + self.unpaid_send.bytes);
         let total = wanted.receive + wanted.send;
         let share = |part: u64| {
             if total <= available {
@@ -163,15 +189,27 @@ impl WindowSizes {
                 (u128::from(part) * u128::from(available) / u128::from(total)) as u64
             }
         };
-        let mut growth = Growth { receive: share(wanted.receive), send: share(wanted.send) };
-        if growth.receive < self.growth.receive {
-            // A further reduction would not free anything before the last one is paid.
-            if self.unpaid > 0 && wanted.receive >= self.growth.receive {
-                growth.receive = self.growth.receive;
+        let before = self.growth;
+        // What one window gives up is not free for the other one before it is paid.
+        let bounded = |share: u64, before: u64, other: u64| {
+            if share > before {
+                share.min(available.saturating_sub(other).max(before))
+            } else {
+                share
             }
-            self.unpaid += self.growth.receive - growth.receive;
+        };
+        let receive = share(wanted.receive);
+        let send = bounded(share(wanted.send), before.send, before.receive.max(receive));
+        let mut receive = bounded(receive, before.receive, before.send.max(send));
+        // A further reduction would not free anything before the last one is paid.
+        if receive < before.receive && self.unpaid > 0 && wanted.receive >= before.receive {
+            receive = before.receive;
         }
-        self.growth = growth;
+        self.unpaid += before.receive.saturating_sub(receive);
+        if self.history.back().is_some_and(|sample| sample.is_sending) {
+            self.unpaid_send.bytes += before.send.saturating_sub(send);
+        }
+        self.growth = Growth { receive, send };
     }
 
     fn wanted_receive(&self, sample: &PathSample) -> u64 {
@@ -192,7 +230,7 @@ impl WindowSizes {
         if !sample.is_sending {
             return 0;
         }
-        let followed = sample.congestion_window * CONGESTION_WINDOW_HALVES / 2;
+        let followed = sample.congestion_window.saturating_mul(CONGESTION_WINDOW_HALVES) / 2;
         // A window that follows each reduction at once would block writers until its recovery.
         let before = self.send();
         let window = followed.max(before - before / 64);

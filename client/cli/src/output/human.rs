@@ -238,7 +238,12 @@ pub fn notice(notice: &Notice) -> String {
             let seconds = retry_for.as_secs_f64().round() as u64;
             format!("{why}: trying again for {}", units::duration(seconds))
         }
-        Notice::NoAnswer { server } => format!("no answer from {server}: connecting again ..."),
+        Notice::NoAnswer { server, is_connecting: true } => {
+            format!("no answer from {server}: connecting again ...")
+        }
+        Notice::NoAnswer { server, is_connecting: false } => {
+            format!("no answer from {server}: waiting ...")
+        }
         Notice::AnswersAgain { server } => format!("{server} answers again"),
         Notice::HashingPrefix { path, bytes } => {
             let received = units::bytes(*bytes);

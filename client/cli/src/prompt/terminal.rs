@@ -66,6 +66,7 @@ pub async fn run_terminal(interface: &mut Interface, folders: &Folders) -> Resul
         next_report: None,
         lookups: JoinSet::new(),
         reconnecting: JoinSet::new(),
+        is_lost: false,
         is_loss_reported: false,
         is_exit_warned: false,
         held: None,
@@ -102,6 +103,8 @@ struct Prompt<'a> {
     lookups: JoinSet<()>,
     /// Connects again after a loss: at most one task.
     reconnecting: JoinSet<Result<(), ClientError>>,
+    /// Whether the connection was lost, and there is no other one yet.
+    is_lost: bool,
     /// Whether the current loss of the connection was reported.
     is_loss_reported: bool,
     /// Whether the last line was `exit`, and warned about running transfers.
@@ -184,9 +187,15 @@ impl Prompt<'_> {
         match self.interface.show(event).await? {
             Some(ConnectionState::Reconnected(_)) => {
                 self.is_loss_reported = false;
-                self.interface.output.say(CONNECTED_AGAIN).await;
+                // A silent connection may be replaced without a loss.
+                if std::mem::take(&mut self.is_lost) {
+                    self.interface.output.say(CONNECTED_AGAIN).await;
+                }
             }
-            Some(ConnectionState::Lost(why)) => self.reconnect_in_background(&why).await,
+            Some(ConnectionState::Lost(why)) => {
+                self.is_lost = true;
+                self.reconnect_in_background(&why).await;
+            }
             _ => {}
         }
         Ok(())

@@ -292,28 +292,36 @@ mod tests {
         assert!(took >= short && why.starts_with("no answer ("), "{took:?} {why}");
     }
 
-    /// The number of dials of which a silent socket has received packets: each has a connection id of its own.
-    fn count_dials(socket: &std::net::UdpSocket) -> usize {
-        socket.set_nonblocking(true).unwrap();
+    /// Receives packets on a silent socket until they are of so many dials: each has a connection id of its own.
+    async fn wait_for_dials(socket: &UdpSocket, dials: usize) {
         let (mut packet, mut ids) = ([0; 2048], std::collections::HashSet::new());
-        while socket.recv(&mut packet).is_ok() {
+        while ids.len() < dials {
+            socket.recv(&mut packet).await.unwrap();
             // Flags, the version, and the length of the id (RFC 9000, 17.2).
             let length = usize::from(packet[5]);
             ids.insert(packet[6..6 + length].to_vec());
         }
-        ids.len()
     }
 
     #[tokio::test]
     async fn an_address_is_dialled_again_every_second_after_a_loss() {
         let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
-        for (is_after_loss, dials) in [(false, 1), (true, 3)] {
-            let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-            let limits =
-                DialLimits { deadline: Instant::now() + 5 * REDIAL_INTERVAL / 2, is_after_loss };
+        for (is_after_loss, time) in
+            [(false, 5 * REDIAL_INTERVAL / 2), (true, 60 * REDIAL_INTERVAL)]
+        {
+            let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let addresses = [silent.local_addr().unwrap()];
-            race(&endpoint, &addresses, None, None, limits).await.unwrap_err();
-            assert_eq!(count_dials(&silent), dials);
+            let limits = DialLimits { deadline: Instant::now() + time, is_after_loss };
+            let start = Instant::now();
+            let is_repeated = tokio::select! {
+                ended = race(&endpoint, &addresses, None, None, limits) => {
+                    ended.unwrap_err();
+                    false
+                }
+                () = wait_for_dials(&silent, 3) => true,
+            };
+            assert_eq!(is_repeated, is_after_loss);
+            assert!(start.elapsed() >= 2 * REDIAL_INTERVAL, "{:?}", start.elapsed());
         }
     }
 

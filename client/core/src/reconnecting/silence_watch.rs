@@ -1,6 +1,7 @@
-//! Replaces a connection to a server that is silent, without waiting for its idle timeout: dials all the time, and
-//! whichever is first wins, the new connection or an answer on the present one.
+//! Replaces a connection to a server that is silent, without waiting for its idle timeout. The client dials until there
+//! is a new connection or an answer on the present one, and uses the first of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quiver_transport::{ConnectionEnd, FrameStats};
@@ -60,9 +61,9 @@ impl ReconnectingSession {
     /// Tries to replace a silent connection until it is not silent any more, or has ended.
     async fn replace_silent(&self, handle: &SessionHandle, silence: &mut Silence) {
         let (since, server) = (Instant::now(), self.server_ref().address.host().to_owned());
-        let mut is_reported = false;
+        let (mut is_reported, is_connecting) = (false, AtomicBool::new(false));
         let end = {
-            let replacement = self.dial_replacement(handle);
+            let replacement = self.dial_replacement(handle, &is_connecting);
             tokio::pin!(replacement);
             loop {
                 tokio::select! {
@@ -72,8 +73,10 @@ impl ReconnectingSession {
                     end = &mut replacement => break end,
                     () = sleep_until(since + NOTICE_DELAY), if !is_reported => {
                         is_reported = true;
-                        let server = server.clone();
-                        self.0.reporter.notify(Notice::NoAnswer { server }).await;
+                        let (server, is_connecting) =
+                            (server.clone(), is_connecting.load(Ordering::Relaxed));
+                        let notice = Notice::NoAnswer { server, is_connecting };
+                        self.0.reporter.notify(notice).await;
                     }
                 }
             }
@@ -94,13 +97,22 @@ impl ReconnectingSession {
         }
     }
 
-    /// Dials until there is another session.
-    async fn dial_replacement(&self, handle: &SessionHandle) -> SilenceEnd {
+    /// Dials until there is another session. `is_connecting` tells whether this does so at a moment.
+    async fn dial_replacement(
+        &self,
+        handle: &SessionHandle,
+        is_connecting: &AtomicBool,
+    ) -> SilenceEnd {
         handle.wait_until_replaceable().await;
         let mut source = self.0.source.lock().await;
+        is_connecting.store(true, Ordering::Relaxed);
         loop {
             match source.reconnect().await {
-                Ok(_) if !handle.is_replaceable() => handle.wait_until_replaceable().await,
+                Ok(_) if !handle.is_replaceable() => {
+                    is_connecting.store(false, Ordering::Relaxed);
+                    handle.wait_until_replaceable().await;
+                    is_connecting.store(true, Ordering::Relaxed);
+                }
                 Ok(renewed) => return SilenceEnd::Renewed(renewed),
                 Err(failure) if failure.is_transient() => {
                     debug!(%failure, "no replacement for a silent connection");
@@ -108,6 +120,7 @@ impl ReconnectingSession {
                 }
                 Err(failure) => {
                     debug!(%failure, "a silent connection cannot be replaced");
+                    is_connecting.store(false, Ordering::Relaxed);
                     handle.connection.closed().await;
                     return SilenceEnd::Lost;
                 }

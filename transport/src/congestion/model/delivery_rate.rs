@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::estimate;
 
+/// So many sendings are remembered at most, several round trips' worth: without a bound, a peer that acknowledges nothing
+/// could use memory for each packet.
+const MAX_RECORDS: usize = 4096;
+
 /// What one batch of acknowledgements tells of the path.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sample {
@@ -74,6 +78,9 @@ impl DeliveryRate {
             self.delivered_at = now;
         }
         if self.records.back().is_none_or(|last| is_idle || last.sent + resolution < now) {
+            if self.records.len() == MAX_RECORDS {
+                self.records.pop_front();
+            }
             self.records.push_back(SentRecord {
                 sent: now,
                 interval_start: self.interval_start,
@@ -98,8 +105,8 @@ impl DeliveryRate {
     }
 
     /// Ends a batch of acknowledgements. `shortest` is the shortest time that a rate is computed
-    /// over: the lowest round-trip time, because acknowledgements that arrive closer together than
-    /// that have been delayed together. `None` without acknowledged packets.
+    /// over, the lowest round-trip time so far, so that the sample with a new lowest one has none.
+    /// `None` without acknowledged packets.
     pub(super) fn end_batch(&mut self, now: Instant, shortest: Option<Duration>) -> Option<Sample> {
         let (sent, newest) = self.newest.take()?;
         let send_time = newest.sent.saturating_duration_since(newest.interval_start);

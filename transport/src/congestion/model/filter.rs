@@ -26,7 +26,10 @@ impl RoundMax {
         while self.values.back().is_some_and(|(_, last)| *last <= value) {
             self.values.pop_back();
         }
-        self.values.push_back((round, value));
+        // A lower value of the same round is forgotten with the higher one, so it is never the maximum.
+        if self.values.back().is_none_or(|(last, _)| *last != round) {
+            self.values.push_back((round, value));
+        }
         while self.values.front().is_some_and(|(oldest, _)| *oldest + self.rounds <= round) {
             self.values.pop_front();
         }
@@ -55,5 +58,14 @@ mod tests {
             })
             .collect();
         assert_eq!(maxima, [5.0, 5.0, 5.0, 4.0, 4.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn a_round_has_one_value() {
+        let mut filter = RoundMax::new(3);
+        for value in (0..1000).rev() {
+            filter.insert(1, f64::from(value));
+        }
+        assert_eq!(filter.values, [(1, 999.0)]);
     }
 }

@@ -39,6 +39,11 @@ impl Pace {
         self.credit -= bytes;
     }
 
+    /// Gives back what was taken for bytes that are not paced.
+    pub(super) fn refund(&mut self, bytes: f64) {
+        self.credit += bytes;
+    }
+
     /// Forgets credit and debt.
     pub(super) fn clear(&mut self, now: Instant) {
         *self = Self::new(now);

@@ -42,7 +42,8 @@ pub(super) struct Path {
     /// Counts the rounds that were not limited by the application.
     full_rounds: u64,
     lowest: Option<Duration>,
-    /// The smoothed round-trip time, by which quinn paces (RFC 9002, 5.3).
+    /// The smoothed round-trip time (RFC 9002, 5.3), about that by which quinn paces: without its correction for
+    /// delayed acknowledgements.
     smoothed: Option<Duration>,
     /// When a round-trip time close to the lowest was last measured.
     lowest_at: Instant,

@@ -265,7 +265,7 @@ impl Model {
             self.probing.fallen.clear();
             self.phase = Phase::Startup { best: self.path.rate(), flat: 1 };
             self.window = self.path.bandwidth_delay_product().max(self.in_flight);
-        } else if !self.has_fallen(now, round) {
+        } else if !self.follow_fall(now, round) {
             self.count_cruise_round(now);
         }
     }
@@ -291,8 +291,8 @@ impl Model {
         self.path.rate() > rate * FASTER && !self.path.is_queued(round)
     }
 
-    /// Adopts a lower rate. Whether it did.
-    fn has_fallen(&mut self, now: Instant, round: &Round) -> bool {
+    /// Adopts a lower rate if the rounds show one. Whether it did.
+    fn follow_fall(&mut self, now: Instant, round: &Round) -> bool {
         let probing = &mut self.probing;
         probing.competition_rounds = probing.competition_rounds.saturating_sub(1);
         let is_queued = self.path.is_queued(round);
@@ -312,7 +312,7 @@ impl Model {
         }
         if self.probing.competition_rounds == 0 {
             self.drain_fall(now);
-        } else if self.is_constantly_delayed(round) && self.path.is_round_trip_doubtful(now) {
+        } else if self.note_fallen_round_trip(round) && self.path.is_round_trip_doubtful(now) {
             self.probe_round_trip(now);
         }
         true
@@ -338,9 +338,9 @@ impl Model {
         self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, target: 1.0, rate: None };
     }
 
-    /// Whether the round-trip time has stayed as it was, although less is in flight since the last fall: the
+    /// Notes the round-trip time of a lower rate. Whether it has stayed as it was, although less is in flight since the last fall: the
     /// delay is that of a longer path, or of others.
-    fn is_constantly_delayed(&mut self, round: &Round) -> bool {
+    fn note_fallen_round_trip(&mut self, round: &Round) -> bool {
         let round_trip = round.lowest_round_trip.unwrap_or_default();
         let previous = self.probing.fallen_round_trip.replace(round_trip);
         previous.is_some_and(|previous| round_trip + previous / 16 >= previous)

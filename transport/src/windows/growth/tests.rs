@@ -22,6 +22,7 @@ impl Connection {
             sent_packets: 0,
             lost_packets: 0,
             content_read: 0,
+            content_written: 0,
             blocked_reports: 0,
             content_remaining: None,
             is_receiving: false,
@@ -43,12 +44,16 @@ impl Connection {
     fn read(&mut self, bytes: u64, limit: u64) {
         self.sample.now += TICK;
         self.sample.content_read += bytes;
+        if self.sample.is_sending {
+            self.sample.content_written += bytes;
+        }
         if let Some(remaining) = &mut self.sample.content_remaining {
             *remaining -= bytes;
         }
         let wanted = self.sizes.record(self.sample);
         let claim = self.sizes.reservation_of(wanted).min(limit);
         self.sizes.apply(wanted, claim);
+        self.sizes.note_send_window(self.sample.content_written);
     }
 
     fn read_for(&mut self, rate: u64, time: Duration) {
@@ -108,6 +113,50 @@ fn the_send_window_is_two_and_a_half_congestion_windows() {
     connection.sample.is_sending = false;
     connection.read(0, NO_LIMIT);
     assert_eq!((connection.sizes.send(), connection.sizes.reservation()), (MIB, 0));
+}
+
+#[test]
+fn a_smaller_send_window_is_reserved_until_content_is_written_again() {
+    let mut connection = Connection::new(Duration::from_millis(100));
+    connection.sample.is_sending = true;
+    connection.sample.congestion_window = 4 * MIB;
+    connection.sample.content_written = 10 * MIB;
+    connection.read(0, NO_LIMIT);
+    assert_eq!(connection.sizes.reservation(), 9 * MIB);
+    // The other side acknowledges nothing, so QUIC keeps everything, and takes nothing more.
+    connection.sample.congestion_window = 0;
+    for round_trip in [100, 1] {
+        connection.sample.round_trip = Duration::from_millis(round_trip);
+        for _ in 0..400 {
+            connection.read(0, NO_LIMIT);
+        }
+        assert_eq!((connection.sizes.send(), connection.sizes.reservation()), (MIB, 9 * MIB));
+        assert!(connection.sizes.has_send_reservation());
+    }
+    connection.sample.content_written += 1;
+    connection.read(0, NO_LIMIT);
+    assert_eq!(connection.sizes.reservation(), 0);
+    assert!(!connection.sizes.has_send_reservation());
+}
+
+#[test]
+fn windows_stay_within_the_budget_while_credit_is_unpaid() {
+    let mut connection = Connection::receiving();
+    connection.sample.is_sending = true;
+    connection.read_for(50_000_000, Duration::from_secs(1));
+    connection.sample.congestion_window = 64 * MIB;
+    let mut held = connection.sizes.reservation();
+    for limit in [12, 9, 7, 12, 3, 9, 20, 10] {
+        for read in [0, 0, 100_000] {
+            connection.read(read, (limit * MIB).max(held));
+            let reserved = connection.sizes.reservation();
+            assert!(
+                reserved <= (limit * MIB).max(held),
+                "{reserved} bytes, {limit} MiB, {held} held"
+            );
+            held = reserved;
+        }
+    }
 }
 
 #[test]

@@ -45,12 +45,15 @@ fn an_application_that_sends_little_does_not_lower_the_estimate() {
 
 #[test]
 fn after_a_pause_the_path_is_filled_without_a_long_queue() {
-    for pause in [1, 15] {
+    // Mbit/s in the pause: nothing, or a packet every 3 seconds that keeps the connection alive.
+    for (pause, rate) in [(1, 0.0), (15, 0.0), (15, 0.004)] {
         let mut path = path();
         path.run_until(secs(5));
-        path.set_application(0, 0.0);
+        path.set_application(0, mbit(rate));
         let restart = secs(5 + pause);
         path.run_until(restart);
+        let phase = path.model(0).phase_name();
+        assert_eq!(phase == "start-up", rate > 0.0, "{phase} after {pause} s with {rate} Mbit/s");
         path.set_application(0, UNLIMITED);
         path.run_until(restart + secs(3));
         let time = path.reaches(0, restart, 0.9, ms(100));

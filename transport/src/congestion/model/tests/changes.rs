@@ -19,7 +19,7 @@ fn a_rate_that_falls_and_rises_is_followed_within_10_round_trips() {
     // The drain of that queue does not leave the path idle.
     for tenth in 54..80 {
         let share = path.share(0, ms(100 * tenth), ms(100 * (tenth + 1)));
-        assert!(share > 0.8, "{share} of 50 Mbit/s after {tenth} tenths of a second");
+        assert!(share > 0.7, "{share} of 50 Mbit/s after {tenth} tenths of a second");
     }
     // Then it is short again.
     let median = path.queue(secs(8), secs(12), 0.5);

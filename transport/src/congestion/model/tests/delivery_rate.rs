@@ -52,6 +52,16 @@ fn packets_that_share_a_record_change_the_rate_by_less_than_their_resolution() {
 }
 
 #[test]
+fn without_acknowledgements_few_records_are_kept() {
+    let start = Instant::now();
+    let mut deliveries = DeliveryRate::new(start);
+    for time in 0..100_000 {
+        deliveries.on_sent(start + ms(time), false, Duration::ZERO);
+    }
+    assert!(deliveries.record_count() <= 4096, "{}", deliveries.record_count());
+}
+
+#[test]
 fn acknowledgements_at_the_same_instant_have_no_rate() {
     let start = Instant::now();
     let mut deliveries = DeliveryRate::new(start);

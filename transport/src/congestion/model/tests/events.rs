@@ -41,11 +41,16 @@ impl Chaos {
     }
 
     fn act(&mut self) {
-        match self.random.below(10) {
+        match self.random.below(12) {
             0..4 => self.send(),
             4..7 => self.acknowledge(),
             7 => self.lose(),
             8 => self.model.on_marked(self.now),
+            // A packet that only acknowledges is not in flight.
+            9 => self.model.on_sent(self.now, 40),
+            10 => self
+                .model
+                .set_packet(u16::try_from(PACKET + self.random.below(100)).expect("a packet")),
             _ => self.model.on_acks_end(self.now, self.in_flight(), self.random.below(2) == 0),
         }
     }
@@ -89,7 +94,7 @@ impl Chaos {
 }
 
 #[test]
-fn the_window_is_never_below_4_packets() {
+fn the_window_is_never_below_5_packets_and_all_estimates_are_numbers() {
     for seed in 1..=SEQUENCES {
         let mut chaos = Chaos::new(seed);
         for event in 0..EVENTS {
@@ -99,6 +104,12 @@ fn the_window_is_never_below_4_packets() {
             assert!(
                 window >= LEAST_PACKETS * estimate(PACKET),
                 "window: {window} bytes after event {event} of sequence {seed}"
+            );
+            let Model { window, in_flight, pace, path, .. } = &chaos.model;
+            let estimates = [*window, *in_flight, pace.credit(), path.rate(), path.path_loss()];
+            assert!(
+                estimates.iter().all(|estimate| estimate.is_finite() && *estimate >= 0.0),
+                "{estimates:?} after event {event} of sequence {seed}"
             );
         }
     }
@@ -116,6 +127,33 @@ fn the_loss_of_everything_leaves_a_window_that_can_be_used() {
         assert!(window >= 4 * PACKET, "{window}");
         model.on_lost(INITIAL_WINDOW, is_persistent);
         assert!(model.window() >= 4 * PACKET, "{}", model.window());
+    }
+}
+
+#[test]
+fn packets_that_only_acknowledge_take_nothing_from_the_content() {
+    let mut now = Instant::now();
+    let packet = u16::try_from(PACKET).expect("a packet");
+    let [mut alone, mut both] = [0; 2].map(|_| Model::new(now, packet, INITIAL_WINDOW, 1));
+    let mut sent: std::collections::VecDeque<(Instant, u64)> = std::collections::VecDeque::new();
+    let mut in_flight = 0;
+    // A path of 20 ms and 80 packets in flight.
+    for round in 0..2000 {
+        now += ms(1);
+        let bytes = (alone.window().saturating_sub(in_flight) / PACKET).min(4) * PACKET;
+        in_flight += bytes;
+        sent.push_back((now, bytes));
+        alone.on_sent(now, bytes);
+        both.on_sent(now, bytes);
+        both.on_sent(now, 1000);
+        while let Some((at, bytes)) = sent.pop_front_if(|(at, _)| *at + ms(20) <= now) {
+            in_flight -= bytes;
+            for model in [&mut alone, &mut both] {
+                model.on_acked(now, at, bytes);
+                model.on_acks_end(now, in_flight, false);
+            }
+        }
+        assert_eq!(alone.window(), both.window(), "after {round} ms");
     }
 }
 
