@@ -227,6 +227,7 @@ fn finished_dial(
 mod tests {
     use quiver_transport::EndpointSettings;
     use quiver_transport::identity::Validity;
+    use tokio::net::UdpSocket;
 
     use super::*;
 
