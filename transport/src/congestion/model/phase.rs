@@ -31,6 +31,10 @@ pub(super) const DOWN: f64 = 0.75;
 /// quarter, a queue of four products is shorter than one after four round trips.
 const FALLEN_DOWN: f64 = 0.3;
 
+/// A lesser fall, to more than this part of the rate, may be the start of a competitor, who would take what a long drain
+/// leaves: a drain as after a probe follows.
+const DEEP_FALL: f64 = 0.4;
+
 /// For how many round trips a queue is drained at most. It may be the queue of others.
 const DOWN_ROUNDS: u32 = 2;
 const FALLEN_DOWN_ROUNDS: u32 = 5;
@@ -306,12 +310,13 @@ impl Model {
             return false;
         }
         let rate = probing.fallen.drain(..).fold(0.0, f64::max);
+        let is_deep = rate < DEEP_FALL * self.path.rate();
         self.path.set_rate(rate);
         if !is_queued {
             return true;
         }
         if self.probing.competition_rounds == 0 {
-            self.drain_fall(now);
+            self.drain_fall(now, is_deep);
         } else if self.note_fallen_round_trip(round) && self.path.is_round_trip_doubtful(now) {
             self.probe_round_trip(now);
         }
@@ -324,18 +329,20 @@ impl Model {
         let is_steady =
             matches!(self.phase, Phase::Cruise { .. } | Phase::Up { .. } | Phase::Down { .. });
         if is_steady && self.probing.competition_rounds == 0 {
+            let is_deep = rate < DEEP_FALL * self.path.rate();
             self.path.set_rate(rate);
-            self.drain_fall(now);
+            self.drain_fall(now, is_deep);
         }
     }
 
-    fn drain_fall(&mut self, now: Instant) {
+    fn drain_fall(&mut self, now: Instant, is_deep: bool) {
         let probing = &mut self.probing;
         probing.competition_rounds = COMPETITION_ROUNDS;
         probing.fallen.clear();
         probing.fallen_round_trip = None;
         self.path.take_queue_as_own();
-        self.phase = Phase::Down { since: now, gain: FALLEN_DOWN, target: 1.0, rate: None };
+        let gain = if is_deep { FALLEN_DOWN } else { DOWN };
+        self.phase = Phase::Down { since: now, gain, target: 1.0, rate: None };
     }
 
     /// Notes the round-trip time of a lower rate. Whether it has stayed as it was, although less is in flight since the last fall: the
