@@ -10,6 +10,7 @@
 //! - the sender leaves most of such a step to control traffic
 //!   ([`StreamPriority`](crate::StreamPriority)).
 
+mod content_reader;
 mod growth;
 mod policy;
 
@@ -25,6 +26,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub(crate) use self::content_reader::ContentReader;
 pub(crate) use self::growth::RESERVE_STEP;
 use self::growth::{Bounds, Growth, PathSample, WindowSizes};
 pub use self::policy::WindowPolicy;
@@ -104,14 +106,6 @@ struct AdjustedSizes {
     moved_bytes: (u64, u64),
 }
 
-/// Counts a stream on which content is received, until dropped.
-#[derive(Debug)]
-pub(crate) struct ContentReader {
-    windows: ConnectionWindows,
-    /// The bytes that follow, if that is known.
-    remaining: Option<u64>,
-}
-
 /// A larger send window for a write of control traffic, until dropped.
 pub(crate) struct SendReserve<'a, F: Fn()> {
     state: &'a WindowsState,
@@ -186,7 +180,7 @@ impl ConnectionWindows {
             readers.without_size += 1;
         }
         self.start_adjusting();
-        ContentReader { windows: self.clone(), remaining: None }
+        ContentReader::new(self.clone())
     }
 
     /// Counts a stream on which content is sent.
@@ -374,44 +368,6 @@ async fn adjust_windows(windows: Weak<WindowsState>) {
                 state.is_slow.store(true, Ordering::Relaxed);
                 let _ = timeout(IDLE_INTERVAL, state.content_moves.notified()).await;
             }
-        }
-    }
-}
-
-impl ContentReader {
-    /// Tells how many bytes follow on this stream.
-    pub(crate) fn expect(&mut self, bytes: u64) {
-        let mut readers = self.windows.0.readers.lock();
-        match self.remaining {
-            Some(remaining) => readers.remaining -= remaining,
-            None => readers.without_size -= 1,
-        }
-        // The other side may announce any size.
-        let bytes = bytes.min(u64::MAX - readers.remaining);
-        readers.remaining += bytes;
-        self.remaining = Some(bytes);
-    }
-
-    /// Counts content that was read.
-    pub(crate) fn add(&mut self, bytes: u64) {
-        let state = &self.windows.0;
-        state.content_read.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(remaining) = &mut self.remaining {
-            let counted = bytes.min(*remaining);
-            *remaining -= counted;
-            state.readers.lock().remaining -= counted;
-        }
-        self.windows.note_content();
-    }
-}
-
-impl Drop for ContentReader {
-    fn drop(&mut self) {
-        let mut readers = self.windows.0.readers.lock();
-        readers.count -= 1;
-        match self.remaining {
-            Some(remaining) => readers.remaining -= remaining,
-            None => readers.without_size -= 1,
         }
     }
 }
