@@ -29,7 +29,7 @@ const QUEUED: f64 = 1.2;
 pub(super) const FALLEN: f64 = 0.9;
 
 /// A queue of our own is gone after so many of the lowest round trips, because a standing queue lowers the rate by up to
-/// a quarter. One that stands for longer is that of others, who would only use what we leave.
+/// a quarter. A queue that lasts longer is that of others, who would only use what we leave.
 const OWN_QUEUE_ROUND_TRIPS: u32 = 10;
 
 /// Differences below this are noise of the two systems' timers.
@@ -243,12 +243,12 @@ impl Path {
         round.lowest_round_trip.is_some_and(|round_trip| self.is_queue(round_trip))
     }
 
-    /// The queue that stands now is one of our own, which is about to be drained.
+    /// The present queue is our own, and the model is about to drain it.
     pub(super) fn take_queue_as_own(&mut self) {
         self.queued_since = None;
     }
 
-    /// Whether a queue has stood for so long that it is that of others.
+    /// Whether a queue has lasted for so long that it is that of others.
     pub(super) fn is_queue_of_others(&self, now: Instant) -> bool {
         let lowest = self.lowest.unwrap_or_default();
         self.queued_since.is_some_and(|since| {

@@ -49,10 +49,9 @@ impl Goodput {
         valid_median(self.valid().map(|transfer| transfer.counters.queue_loss()))
     }
 
-    /// The transfers that say something of the program.
+    /// The transfers whose path was emulated as it should be. One that failed is among them, with a share of 0.
     fn valid(&self) -> impl Iterator<Item = &PathTransfer> {
-        let failed = |transfer: &PathTransfer| matches!(transfer.end, TransferEnd::Failed(_));
-        self.transfers.iter().filter(move |transfer| !transfer.is_void && !failed(transfer))
+        self.transfers.iter().filter(|transfer| !transfer.is_void)
     }
 
     /// The largest queue of all rounds, in bytes.
@@ -160,8 +159,12 @@ pub(crate) fn peer_goals(
 ) {
     for kind in [TransferKind::Get, TransferKind::Put] {
         for peer in peers.iter().filter(|peer| testbed.wants(**peer)) {
-            let ratio = find(goodputs, PathProgram::Quiver, kind)
-                .and_then(|quiver| Ok(quiver.share()? / find(goodputs, *peer, kind)?.share()?));
+            let ratio = find(goodputs, PathProgram::Quiver, kind).and_then(|quiver| {
+                let (ours, theirs) = (quiver.share()?, find(goodputs, *peer, kind)?.share()?);
+                // Of two programs that fail, neither is faster.
+                let has_failed = theirs == 0.0 && ours > 0.0;
+                if has_failed { Err(format!("{} failed", peer.name())) } else { Ok(ours / theirs) }
+            });
             let name = format!("{}: {} over {}", case.name, kind_name(kind), peer.name());
             section.goal(name, Bound::AtLeast(1.0), "", ratio);
         }
