@@ -34,18 +34,12 @@ pub(crate) struct Goodput {
 
 impl Goodput {
     /// The median share of the link's rate.
-    ///
-    /// # Errors
-    /// No round was valid.
-    pub(crate) fn share(&self) -> Result<f64, String> {
+    pub(crate) fn share(&self) -> f64 {
         valid_median(self.valid().map(|transfer| transfer.share))
     }
 
     /// The median share of packets that the queue dropped.
-    ///
-    /// # Errors
-    /// No round was valid.
-    pub(crate) fn queue_loss(&self) -> Result<f64, String> {
+    pub(crate) fn queue_loss(&self) -> f64 {
         valid_median(self.valid().map(|transfer| transfer.counters.queue_loss()))
     }
 
@@ -116,9 +110,9 @@ pub(crate) fn report(section: &mut Section, case: &PathCase, goodputs: &[Goodput
         let share = goodput.share();
         table.row([
             format!("{} {}", goodput.program.name(), kind_name(goodput.kind)),
-            cell(&share),
-            cell(&share.map(|share| share * rate / 1e6)),
-            cell(&goodput.queue_loss().map(|loss| loss * 100.0)),
+            cell(share),
+            cell(share * rate / 1e6),
+            cell(goodput.queue_loss() * 100.0),
             format_figure(goodput.largest_queue() * 8.0 / rate * 1e3),
             goodput.remarks(),
         ]);
@@ -142,9 +136,9 @@ pub(crate) fn goals(section: &mut Section, case: &PathCase, goodputs: &[Goodput]
     for kind in [TransferKind::Get, TransferKind::Put] {
         let quiver = || find(goodputs, PathProgram::Quiver, kind);
         let name = format!("{}: {}", case.name, kind_name(kind));
-        let share = quiver().and_then(Goodput::share);
+        let share = quiver().map(Goodput::share);
         section.goal(format!("{name}, share of the link"), Bound::AtLeast(least), "", share);
-        let loss = quiver().and_then(Goodput::queue_loss).map(|loss| loss * 100.0);
+        let loss = quiver().map(|quiver| quiver.queue_loss() * 100.0);
         section.goal(format!("{name}, queue drops"), Bound::AtMost(3.0), " %", loss);
     }
 }
@@ -160,7 +154,7 @@ pub(crate) fn peer_goals(
     for kind in [TransferKind::Get, TransferKind::Put] {
         for peer in peers.iter().filter(|peer| testbed.wants(**peer)) {
             let ratio = find(goodputs, PathProgram::Quiver, kind).and_then(|quiver| {
-                let (ours, theirs) = (quiver.share()?, find(goodputs, *peer, kind)?.share()?);
+                let (ours, theirs) = (quiver.share(), find(goodputs, *peer, kind)?.share());
                 // Of two programs that fail, neither is faster.
                 let has_failed = theirs == 0.0 && ours > 0.0;
                 if has_failed { Err(format!("{} failed", peer.name())) } else { Ok(ours / theirs) }

