@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
+use std::fs;
+use std::net::SocketAddr;
+
 use quiver_client::event::{ClientEvent, EventKind};
+use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::{NotDirect, PeerPath};
+use quiver_client::peer_store::OutgoingState;
 use quiver_client::question::{Answer, Question};
+use quiver_client::request::{OfferRequest, UploadContent};
 use quiver_client::settings::PathPolicy;
 use quiver_e2e::raw_peer::PeerSide;
 use quiver_e2e::wire::{RawFrame, RawStream, kind};
@@ -266,38 +272,111 @@ async fn a_client_that_met_a_busy_one_asks_again() {
     ron.client.shut_down().await;
 }
 
+/// Dials of a client that breaks rules.
+struct Dials<'a> {
+    mallory: &'a AcceptedPeer,
+    address: SocketAddr,
+    endpoint: Endpoint,
+    /// Holds the round open.
+    _round: RawStream,
+}
+
+impl<'a> Dials<'a> {
+    /// Starts the first round of a link.
+    async fn start(mallory: &'a AcceptedPeer) -> Self {
+        let (address, mut round) = mallory.ask_for_round(0).await;
+        let start = RawFrame::json(kind::REPLY, &json!({"reply": "start"}));
+        round.write_frame(&start).await.unwrap();
+        let address = address.as_str().unwrap().parse().unwrap();
+        let endpoint = Endpoint::dialler(EndpointSettings::default()).unwrap();
+        Self { mallory, address, endpoint, _round: round }
+    }
+
+    async fn dial(&self, number: u32) -> quinn::Connection {
+        let identity = &self.mallory.peer.key.identity;
+        let introduction = self.mallory.introduction.as_str().unwrap();
+        let introduction = IntroductionId(hex_bytes(introduction));
+        let key = self.mallory.key.as_str().and_then(Fingerprint::parse).unwrap();
+        let id = DialId::derive(introduction, identity.fingerprint(), number);
+        self.endpoint.dial_peer(self.address, identity, key, id).await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn a_dial_is_accepted_once() {
     let server = Server::start().await;
     let ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
     let mallory = AcceptedPeer::connect(&server, &ron).await;
-    let (address, mut round) = mallory.ask_for_round(0).await;
-    let start = RawFrame::json(kind::REPLY, &json!({"reply": "start"}));
-    round.write_frame(&start).await.unwrap();
-    let address = address.as_str().unwrap().parse().unwrap();
-    let introduction = mallory.introduction.as_str().unwrap();
-    let introduction = IntroductionId(hex_bytes(introduction));
-    let key = mallory.key.as_str().and_then(Fingerprint::parse).unwrap();
-    let (endpoint, identity) =
-        (Endpoint::dialler(EndpointSettings::default()).unwrap(), &mallory.peer.key.identity);
-    let dial = |number| {
-        let id = DialId::derive(introduction, identity.fingerprint(), number);
-        endpoint.dial_peer(address, identity, key, id)
-    };
-    let first = wait_within(TIMEOUT, "a dial", dial(0)).await.unwrap();
+    let dials = Dials::start(&mallory).await;
+    let first = wait_within(TIMEOUT, "a dial", dials.dial(0)).await;
     first.close(0_u32.into(), b"");
-    endpoint.wait_idle(TIMEOUT).await;
+    dials.endpoint.wait_idle(TIMEOUT).await;
     // Later dials with other ids are answered before this one would be.
     let others = async {
         for number in 1..4 {
-            wait_within(TIMEOUT, "another dial", dial(number)).await.unwrap();
+            wait_within(TIMEOUT, "another dial", dials.dial(number)).await;
         }
     };
     tokio::select! {
         biased;
-        repeated = dial(0) => panic!("a repeated dial has an answer: {repeated:?}"),
+        repeated = dials.dial(0) => panic!("a repeated dial has an answer: {repeated:?}"),
         () = others => {}
     }
+    ron.client.shut_down().await;
+}
+
+/// Waits until both sides use a direct connection, whichever chooses it.
+async fn nominate(mallory: &AcceptedPeer, direct: &quinn::Connection) {
+    let own = Fingerprint::parse(&mallory.peer.key.fingerprint()).unwrap();
+    if own < mallory.key.as_str().and_then(Fingerprint::parse).unwrap() {
+        let request = json!({"command": "nominate", "introduction": mallory.introduction});
+        let mut stream = RawStream::from(direct.open_bi().await.unwrap());
+        stream.write_frame(&RawFrame::request(&request)).await.unwrap();
+        stream.finish();
+        stream.read_response().await.unwrap().eof();
+    } else {
+        let mut stream = RawStream::from(direct.accept_bi().await.unwrap());
+        assert_eq!(stream.next_frame().await.value()["command"], "nominate");
+        end(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_on_the_path_before_a_better_one_counts() {
+    let server = Server::start().await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
+    let mallory = AcceptedPeer::connect(&server, &ron).await;
+    let file = ron.home.folder().join("a.txt");
+    fs::write(&file, "Hello").unwrap();
+    let content = UploadContent::Paths(vec![file]);
+    let request = OfferRequest { to: name("Mallory"), content, offered_as: None };
+    ron.client.offer(request).await.unwrap();
+    let (request, mut relayed) = mallory.connection.next_request().await;
+    assert_eq!(request["command"], "offer");
+    let accepted = RawFrame::json(kind::REPLY, &json!({"reply": "accepted"}));
+    relayed.write_frame(&accepted).await.unwrap();
+
+    let dials = Dials::start(&mallory).await;
+    let direct = wait_within(TIMEOUT, "a direct connection", async {
+        let direct = dials.dial(0).await;
+        nominate(&mallory, &direct).await;
+        direct
+    });
+    let direct = direct.await;
+    let repeated = wait_within(TIMEOUT, "the offer again", direct.accept_bi()).await;
+    let mut repeated = RawStream::from(repeated.unwrap());
+    assert_eq!(repeated.next_frame().await.value(), request);
+    // What was sent before the better path was known arrives after it.
+    let declined = json!({"code": "declined", "message": "no"});
+    relayed.write_frame(&RawFrame::json(kind::ERROR, &declined)).await.unwrap();
+    relayed.finish();
+    let state = ron.wait_for("the answer", |event| match event {
+        PeerEvent::OfferEnded { state, .. } => Some(state.clone()),
+        _ => None,
+    });
+    assert_eq!(state.await, OutgoingState::Declined);
+    // It waits for no other answer.
+    wait_within(TIMEOUT, "the end", repeated.send.stopped()).await.unwrap();
     ron.client.shut_down().await;
 }
 

@@ -159,18 +159,18 @@ impl Round {
         opened: &mut Vec<Channel>,
     ) -> Channel {
         let is_nominator = self.identity.fingerprint() < self.key;
-        let is_wanted = |channel: &Channel| {
-            current.is_none_or(|current| path_choice::is_better(channel.rtt(), current))
-        };
         let (mut waiting, mut dials) = (self.numbered(order), JoinSet::new());
         let mut nominations: JoinSet<Option<Channel>> = JoinSet::new();
         // The connections of which the nominator chooses one, and when it does.
         let (mut candidates, mut choice): (Vec<Channel>, _) = (Vec::new(), None);
+        let choose = |candidates: &[Channel]| {
+            path_choice::choose(candidates.iter().map(|one| one.stats().path.min_rtt), current)
+        };
         loop {
             let budget = self.peers.0.dial_budget.clone();
             // No further address is dialled while there is a connection that may be used.
             let is_dialling =
-                !waiting.is_empty() && nominations.is_empty() && candidates.is_empty();
+                !waiting.is_empty() && nominations.is_empty() && choose(&candidates).is_none();
             let connection = tokio::select! {
                 slot = budget.slot(self.budget_number), if is_dialling => {
                     if let Some((place, address)) = waiting.pop_front() {
@@ -185,14 +185,18 @@ impl Round {
                     _ => continue,
                 },
                 () = sleep_until(choice.unwrap_or_else(Instant::now)), if choice.is_some() => {
-                    let chosen = path_choice::choose(candidates.iter().map(|one| one.rtt()));
                     // One connection at a time is nominated: the first one that the other side confirms.
-                    if let Some(channel) = chosen.map(|index| candidates.remove(index))
-                        && self.is_nominated(&channel).await
-                    {
-                        return channel;
+                    if let Some(index) = choose(&candidates) {
+                        let channel = candidates.remove(index);
+                        if self.is_nominated(&channel).await {
+                            return channel;
+                        }
                     }
-                    choice = (!candidates.is_empty()).then(Instant::now);
+                    choice = match choose(&candidates) {
+                        Some(_) => Some(Instant::now()),
+                        None if candidates.is_empty() => None,
+                        None => Some(Instant::now() + path_choice::COMPARISON_INTERVAL),
+                    };
                     continue;
                 }
             };
@@ -208,7 +212,7 @@ impl Round {
                     matches!(timeout(NOMINATION_TIMEOUT, nominated).await, Ok(Ok(())))
                         .then_some(channel)
                 });
-            } else if is_wanted(&channel) {
+            } else {
                 let choice_time = path_choice::choice_time(channel.rtt());
                 choice.get_or_insert_with(|| Instant::now() + choice_time);
                 candidates.push(channel);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::{ClientName, CloseCode, Fingerprint, Introduction, IntroductionId};
 use quiver_transport::role::CLIENT_CONTENT_STREAMS;
-use quiver_transport::{Channel, ConnectionEnd, StreamError, close};
+use quiver_transport::{Channel, CongestionReport, ConnectionEnd, StreamError, close};
 use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore};
 use tokio::time::Instant;
 
@@ -241,10 +241,11 @@ impl PeerLink {
         }
     }
 
-    /// The round trip of the direct path, if it is used.
+    /// The lowest round trip of the direct path, if it is used.
     pub(super) fn direct_round_trip(&self) -> Option<Duration> {
         let state = self.0.state.lock();
-        state.direct.as_ref().filter(|path| path.is_usable()).map(|path| path.channel.rtt())
+        let direct = state.direct.as_ref().filter(|path| path.is_usable())?;
+        Some(CongestionReport::of(&direct.channel).lowest_round_trip)
     }
 
     /// Moves transfers from a direct path back to the relay, because nothing is acknowledged there.

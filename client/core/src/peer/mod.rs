@@ -12,10 +12,11 @@
 //! | `conversation` | requests to the other client |
 //! | `requests` | what the other client asks for on a link |
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
-//! | `outgoing`, `incoming`, `offer_tracking` | both ends of `offer` |
+//! | `outgoing`, `announcement`, `incoming`, `offer_tracking` | both ends of `offer` |
 //! | `new_offer`, `offered_paths`, `serving` | the files of an offer: counted, opened, served |
 //! | `refusals` | recipients that cannot take an offer |
 
+mod announcement;
 mod candidates;
 mod conversation;
 mod dial_budget;
@@ -59,7 +60,7 @@ use self::dial_budget::DialBudget;
 use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
 use self::offer_source::OfferSource;
-use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
+use self::offer_tracking::{AwaitedAnswers, NewestConversations, ReportedOffers};
 use self::receive_policy::ReceivePolicy;
 pub(crate) use self::refusals::refusal_for;
 pub(crate) use self::source::PeerSource;
@@ -136,6 +137,7 @@ struct PeersState {
     /// Why accepted offers could not be stored here, for their senders, and the link on which that happened.
     failures: HashMap<OfferNumber, (IntroductionId, Refusal)>,
     reported: ReportedOffers,
+    newest_conversations: NewestConversations,
     awaited_answers: AwaitedAnswers,
     /// Held while a client is reached, by the key of its name: two callers share one link.
     reaching: HashMap<String, Weak<tokio::sync::Mutex<()>>>,

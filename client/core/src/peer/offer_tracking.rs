@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use quiver_protocol::IntroductionId;
+
 use crate::peer_store::OfferNumber;
 
 /// Numbers above which settled offers are looked for: twice as many as can be unsettled.
@@ -15,6 +17,22 @@ pub(super) struct ReportedOffers(HashSet<OfferNumber>);
 /// The offers that this process fetches, and whether their senders know the outcome, or why there is none yet.
 #[derive(Debug, Default)]
 pub(super) struct AwaitedAnswers(HashMap<OfferNumber, bool>);
+
+/// The newest conversation about each incoming offer on each link. A sender announces an offer on every path of a link:
+/// one of these conversations is answered.
+#[derive(Debug, Default)]
+pub(super) struct NewestConversations {
+    newest: HashMap<(OfferNumber, IntroductionId), u64>,
+    count: u64,
+}
+
+/// A conversation about an incoming offer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfferConversation {
+    pub(super) offer: OfferNumber,
+    link: IntroductionId,
+    count: u64,
+}
 
 impl ReportedOffers {
     /// Adds an offer. Returns whether it is new.
@@ -64,6 +82,28 @@ impl AwaitedAnswers {
     }
 }
 
+impl NewestConversations {
+    /// Adds a conversation about an offer on the link of this introduction.
+    pub(super) fn add(&mut self, offer: OfferNumber, link: IntroductionId) -> OfferConversation {
+        self.count += 1;
+        self.newest.insert((offer, link), self.count);
+        OfferConversation { offer, link, count: self.count }
+    }
+
+    /// Whether no other conversation about the offer was added on the link since.
+    pub(super) fn is_newest(&self, conversation: OfferConversation) -> bool {
+        let OfferConversation { offer, link, count } = conversation;
+        self.newest.get(&(offer, link)) == Some(&count)
+    }
+
+    /// Removes a conversation that has ended.
+    pub(super) fn remove(&mut self, conversation: OfferConversation) {
+        if self.is_newest(conversation) {
+            self.newest.remove(&(conversation.offer, conversation.link));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +137,26 @@ mod tests {
         assert!(!awaited.is_answered(OfferNumber(1)));
         awaited.remove(OfferNumber(1));
         assert!(awaited.0.is_empty());
+    }
+
+    #[test]
+    fn one_conversation_about_an_offer_is_the_newest_of_a_link() {
+        let mut conversations = NewestConversations::default();
+        let (offer, link) = (OfferNumber(1), IntroductionId([1; 16]));
+        let first = conversations.add(offer, link);
+        let others = [(OfferNumber(2), link), (offer, IntroductionId([2; 16]))];
+        let others = others.map(|(offer, link)| conversations.add(offer, link));
+        assert!(conversations.is_newest(first));
+        let second = conversations.add(offer, link);
+        assert!(!conversations.is_newest(first) && conversations.is_newest(second));
+        // The end of an earlier one changes nothing.
+        conversations.remove(first);
+        assert!(conversations.is_newest(second));
+        conversations.remove(second);
+        assert!(others.iter().all(|other| conversations.is_newest(*other)));
+        for other in others {
+            conversations.remove(other);
+        }
+        assert!(conversations.newest.is_empty());
     }
 }

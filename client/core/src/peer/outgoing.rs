@@ -14,6 +14,7 @@ use quiver_transport::StreamError;
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::announcement::Announcement;
 use super::conversation::{Conversation, PeerPart};
 use super::offer_source::OfferSource;
 use super::refusals::AnnouncementPauses;
@@ -25,9 +26,6 @@ use crate::peer_store::{
     OfferCounts, OfferNumber, OutgoingOffer, OutgoingState, PeerStore, PeerStoreError,
 };
 use crate::transfers::ServedOffer;
-
-/// How long the recipient may be silent: longer than offers last.
-const OFFER_TIMEOUT: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// How often the records are read while another process reads a pipe.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -41,8 +39,6 @@ enum AnnouncementEnd {
     Settled(OutgoingState),
     /// The recipient cannot take it now.
     Refused(Refusal),
-    /// The accepted offer is to be announced on a better path: the one of this announcement may end unnoticed.
-    Moved,
     /// The link was lost, or the recipient gave up.
     Lost(StreamError),
 }
@@ -226,7 +222,6 @@ impl Peers {
         let mut is_accepted = false;
         loop {
             match self.run_announcement(link, &source, &mut is_accepted).await {
-                AnnouncementEnd::Moved => debug!(%to, "announcing an offer on a better path"),
                 // Only its path has ended: the recipient expects the offer on another one.
                 AnnouncementEnd::Lost(error @ StreamError::Lost(_)) if link.is_open() => {
                     debug!(%to, %error, "announcing an offer again");
@@ -276,7 +271,7 @@ impl Peers {
         self.remove_source(source.offer.id);
     }
 
-    /// Announces an offer on the best path. Sets `is_accepted`.
+    /// Announces an offer on the best path, and once it is accepted on better ones too. Sets `is_accepted`.
     async fn run_announcement(
         &self,
         link: &PeerLink,
@@ -287,23 +282,13 @@ impl Peers {
         let OfferCounts { count, files, bytes } = *counts;
         let offer = Offer { offer: *id, entries: source.entries().to_vec(), count, files, bytes };
         let request = PeerRequest::Offer(offer);
-        let start = async { Conversation::start(&link.channel()?, &request, self.0.timeout).await };
-        let mut conversation = match start.await {
-            Ok(conversation) => conversation,
+        let mut announcement = match Announcement::start(link, request, self.0.timeout).await {
+            Ok(announcement) => announcement,
             Err(error) => return AnnouncementEnd::Lost(error),
         };
-        conversation.stream.writer.finish();
-        conversation.set_idle_timeout(OFFER_TIMEOUT);
         loop {
-            let (number, to, channel) =
-                (*number, link.name().clone(), conversation.channel.clone());
-            let part = tokio::select! {
-                // An answer that is here counts: the recipient may be gone once it is delivered.
-                biased;
-                part = conversation.next::<OfferEnd>() => part,
-                () = link.replaces(&channel), if *is_accepted => return AnnouncementEnd::Moved,
-            };
-            match part {
+            let (number, to) = (*number, link.name().clone());
+            match announcement.next(*is_accepted).await {
                 Ok(PeerPart::Reply(PeerReply::Pending)) => {
                     let now = Timestamp(Utc::now());
                     let offer = self.with_store(move |store| store.outgoing_offer(number, now));

@@ -6,20 +6,30 @@ use std::time::Duration;
 /// replace each other all the time.
 const MIN_GAIN: Duration = Duration::from_millis(5);
 
+/// How often the round trips of connections are compared again with that of the path that they may replace. The first
+/// round trips of a connection include the handshake's work, on a busy machine tens of milliseconds. Those of the packets
+/// that look for the path's MTU do not.
+pub(super) const COMPARISON_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The longest pause between the first connection of a round and the choice.
 const MAX_CHOICE_TIME: Duration = Duration::from_millis(100);
 
 /// Whether a connection with the first round trip replaces one with the second.
-pub(super) fn is_better(candidate: Duration, current: Duration) -> bool {
+fn is_better(candidate: Duration, current: Duration) -> bool {
     candidate.checked_add(MIN_GAIN).is_some_and(|limit| limit <= current)
 }
 
-/// The index of the connection to use, of several in the order in which they were opened: the first one, unless a later
-/// one is better.
-pub(super) fn choose(round_trips: impl IntoIterator<Item = Duration>) -> Option<usize> {
+/// The index of the connection to use, of several in the order in which they were opened, with their lowest round trips:
+/// the first one, unless a later one is better. Only those count that are better than a connection with the round trip
+/// `current`, if there is one.
+pub(super) fn choose(
+    round_trips: impl IntoIterator<Item = Duration>,
+    current: Option<Duration>,
+) -> Option<usize> {
     let mut best: Option<(usize, Duration)> = None;
     for (index, round_trip) in round_trips.into_iter().enumerate() {
-        if best.is_none_or(|(_, best)| is_better(round_trip, best)) {
+        let limit = best.map(|(_, best)| best).or(current);
+        if limit.is_none_or(|limit| is_better(round_trip, limit)) {
             best = Some((index, round_trip));
         }
     }
@@ -50,9 +60,23 @@ mod tests {
             ([20, 16, 15], 2),
             ([1, 1, 0], 0),
         ] {
-            assert_eq!(choose(milliseconds(times)), Some(chosen), "{times:?}");
+            assert_eq!(choose(milliseconds(times), None), Some(chosen), "{times:?}");
         }
-        assert_eq!(choose([]), None);
+        assert_eq!(choose([], None), None);
+    }
+
+    #[test]
+    fn a_connection_that_replaces_another_one_is_five_milliseconds_better() {
+        for (times, chosen) in [
+            ([20, 16, 30], None),
+            ([20, 15, 30], Some(1)),
+            ([20, 15, 11], Some(1)),
+            ([20, 15, 10], Some(2)),
+            ([14, 15, 16], Some(0)),
+        ] {
+            let current = Some(Duration::from_millis(20));
+            assert_eq!(choose(milliseconds(times), current), chosen, "{times:?}");
+        }
     }
 
     #[test]
