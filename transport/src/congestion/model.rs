@@ -89,9 +89,9 @@ const QUEUEING: f64 = 1.05;
 const RELIEF: f64 = 0.5;
 const LARGEST_RELIEF: f64 = 0.25;
 
-/// The largest relief for the queue of others, who use what we leave. With the whole one, half of the gets beside BBR had
-/// less than a quarter of the path. Shares beside CUBIC differ little between this value and the whole one.
-const OTHERS_RELIEF: f64 = 0.12;
+/// The largest relief among competitors, who use what we leave. Beside BBR that starts later, the simulation gives us a
+/// third of the path; with half of this value more, but then a second connection of ours has too little for ten seconds.
+const OTHERS_RELIEF: f64 = 0.1;
 
 /// The pace is made up for a quarter of a round trip, and for at least 10 ms: so long do some links
 /// hold acknowledgements back.
@@ -286,8 +286,7 @@ impl Model {
     /// By how much the rate is lowered for a queue.
     fn relief(&self, now: Instant) -> f64 {
         let queue = self.in_flight / self.full().max(self.least_window()) - QUEUEING;
-        let largest =
-            if self.path.is_queue_of_others(now) { OTHERS_RELIEF } else { LARGEST_RELIEF };
+        let largest = if self.has_competitors(now) { OTHERS_RELIEF } else { LARGEST_RELIEF };
         (RELIEF * queue).clamp(0.0, largest)
     }
 

@@ -47,6 +47,9 @@ const DRAINED: f64 = 0.8;
 /// probe at full gain would take packets from everyone who shares it.
 const LEAST_UP: f64 = 0.03;
 
+/// The same among competitors, whose queue loses packets without our probes. A smaller probe would gain no share.
+const LEAST_UP_AMONG_OTHERS: f64 = 0.12;
+
 /// Each probe without loss regains this part of the full gain.
 const UP_RECOVERY: f64 = (UP - 1.0) / 8.0;
 
@@ -64,7 +67,7 @@ const FASTER: f64 = 1.15;
 const FALLEN_AFTER: usize = 2;
 
 /// Rounds after a fall in which further falls are taken as the competition of others, for whom no
-/// queue is drained: they would only use what becomes free.
+/// queue is drained: they would only use what becomes free. A queue of others has the same effect.
 const COMPETITION_ROUNDS: u32 = 12;
 
 /// Rounds between two probes: at least the first number, and up to so many more by chance, so that
@@ -274,6 +277,11 @@ impl Model {
         }
     }
 
+    /// Whether others use the path too: the queue is theirs, or the rate has fallen lately.
+    pub(super) fn has_competitors(&self, now: Instant) -> bool {
+        self.probing.competition_rounds > 0 || self.path.is_queue_of_others(now)
+    }
+
     /// Takes the loss of a steady round for that of the path, and notes that of other rounds.
     fn judge_loss(&mut self, round: &Round) {
         let is_steady = matches!(self.phase, Phase::Cruise { rounds: 1, .. })
@@ -315,7 +323,7 @@ impl Model {
         if !is_queued {
             return true;
         }
-        if self.probing.competition_rounds == 0 {
+        if !self.has_competitors(now) {
             self.drain_fall(now, is_deep);
         } else if self.note_fallen_round_trip(round) && self.path.is_round_trip_doubtful(now) {
             self.probe_round_trip(now);
@@ -328,7 +336,7 @@ impl Model {
     pub(super) fn adopt_fallen(&mut self, now: Instant, rate: f64) {
         let is_steady =
             matches!(self.phase, Phase::Cruise { .. } | Phase::Up { .. } | Phase::Down { .. });
-        if is_steady && self.probing.competition_rounds == 0 {
+        if is_steady && !self.has_competitors(now) {
             let is_deep = rate < DEEP_FALL * self.path.rate();
             self.path.set_rate(rate);
             self.drain_fall(now, is_deep);
@@ -354,6 +362,7 @@ impl Model {
     }
 
     fn count_cruise_round(&mut self, now: Instant) {
+        let least = if self.has_competitors(now) { LEAST_UP_AMONG_OTHERS } else { LEAST_UP };
         let Phase::Cruise { rounds, .. } = &mut self.phase else {
             return;
         };
@@ -367,7 +376,7 @@ impl Model {
         } else {
             probing.excess + UP_RECOVERY
         };
-        probing.excess = excess.clamp(LEAST_UP, UP - 1.0);
+        probing.excess = excess.clamp(least, UP - 1.0);
         self.phase = Phase::Up { since: now, rate: self.path.rate() };
     }
 }

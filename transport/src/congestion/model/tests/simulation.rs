@@ -3,18 +3,20 @@
 //! A packet waits in the queue of the bottleneck, and reaches its receiver after half of the round
 //! trip. The receiver acknowledges every second packet, or a single one after 25 ms. Nothing overtakes.
 
+mod bbr;
 mod bottleneck;
 mod cubic;
 mod pacer;
 mod recording;
 mod schedule;
 mod sender;
+mod settings;
 
 use std::time::{Duration, Instant};
 
-use self::bottleneck::{Bottleneck, Packet, Policer};
+use self::bbr::Bbr;
+use self::bottleneck::{Bottleneck, Packet};
 use self::cubic::CubicWindow;
-
 use self::recording::{INTERVAL, Recording};
 use self::schedule::Schedule;
 use self::sender::{NextSend, PROBE, Sender, WindowSource};
@@ -35,6 +37,7 @@ const TIMER: Duration = Duration::from_millis(1);
 pub(super) enum FlowKind {
     Model,
     Cubic,
+    Bbr,
 }
 
 #[derive(Debug)]
@@ -84,73 +87,9 @@ pub(super) struct Simulation {
     random: Random,
     flows: Vec<Flow>,
     recording: Recording,
+    seed: u64,
     lowest_window: u64,
     most_records: usize,
-}
-
-/// How a path is made.
-impl Simulation {
-    /// A path without loss. `rate` in bytes per second; the queue holds `products` bandwidth-delay
-    /// products.
-    pub(super) fn new(rate: f64, round_trip: Duration, products: f64) -> Self {
-        let start = Instant::now();
-        let capacity = products * rate * round_trip.as_secs_f64();
-        let mut simulation = Self {
-            start,
-            now: start,
-            events: Schedule::new(),
-            bottleneck: Bottleneck::new(rate, capacity, SEED),
-            round_trip,
-            jitter: Duration::ZERO,
-            ack_interval: Duration::ZERO,
-            last_received: start,
-            last_ack: start,
-            random: Random::new(SEED),
-            flows: Vec::new(),
-            recording: Recording::default(),
-            lowest_window: u64::MAX,
-            most_records: 0,
-        };
-        simulation.schedule(start + INTERVAL, SimulatedEvent::Measure);
-        simulation
-    }
-
-    /// So large a share of the packets is lost, in bursts of so many packets on average.
-    pub(super) fn with_loss(mut self, loss: f64, burst: f64) -> Self {
-        (self.bottleneck.loss, self.bottleneck.loss_burst) = (loss, burst);
-        self
-    }
-
-    /// Each packet takes up to this much longer.
-    pub(super) fn with_jitter(mut self, jitter: Duration) -> Self {
-        self.jitter = jitter;
-        self
-    }
-
-    /// Acknowledgements are collected for this long.
-    pub(super) fn with_ack_interval(mut self, interval: Duration) -> Self {
-        self.ack_interval = interval;
-        self
-    }
-
-    /// Packets that find more than this many bandwidth-delay products in the queue are marked.
-    pub(super) fn with_marks_above(mut self, products: f64) -> Self {
-        self.bottleneck.mark_above =
-            products * self.bottleneck.rate * self.round_trip.as_secs_f64();
-        self
-    }
-
-    /// Packets above this rate in bytes per second are lost, after a burst of so many bytes.
-    pub(super) fn with_policer(mut self, rate: f64, burst: f64) -> Self {
-        self.bottleneck.policer = Some(Policer::new(self.start, rate, burst));
-        self
-    }
-
-    /// Adds a flow that sends all it can from now on.
-    pub(super) fn with_flow(mut self, kind: FlowKind) -> Self {
-        self.add_flow(kind);
-        self
-    }
 }
 
 /// What changes while the simulation runs.
@@ -161,12 +100,15 @@ impl Simulation {
         let control = match kind {
             FlowKind::Model => {
                 let packet = u16::try_from(PACKET).expect("a packet");
-                let random = SEED + flow as u64;
+                let random = self.seed + flow as u64;
                 let mut model = Model::new(self.now, packet, INITIAL_WINDOW, random);
                 self.shake_hands(&mut model);
                 WindowSource::Model(Box::new(model))
             }
             FlowKind::Cubic => WindowSource::Cubic(CubicWindow::new(self.now)),
+            FlowKind::Bbr => {
+                WindowSource::Bbr(Box::new(Bbr::new(self.now, self.round_trip, self.seed)))
+            }
         };
         let sender = Sender::new(self.now, control, self.round_trip);
         self.flows.push(Flow { sender, has_timer: false, pending: Ack::default(), acks: 0 });
@@ -261,7 +203,7 @@ impl Simulation {
     pub(super) fn model(&self, flow: usize) -> &Model {
         match &self.flows[flow].sender.control {
             WindowSource::Model(model) => model,
-            WindowSource::Cubic(_) => panic!("flow {flow} has CUBIC"),
+            WindowSource::Cubic(_) | WindowSource::Bbr(_) => panic!("flow {flow} has no model"),
         }
     }
 }

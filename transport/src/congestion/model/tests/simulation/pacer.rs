@@ -11,7 +11,7 @@ const LEAST_BURST: f64 = 10.0;
 const LARGEST_BURST: f64 = 256.0;
 
 /// How much faster than a window a round trip quinn sends.
-const GAIN: f64 = 1.25;
+pub(super) const GAIN: f64 = 1.25;
 
 #[derive(Debug)]
 pub(super) struct Pacer {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::bbr::Bbr;
 use super::cubic::CubicWindow;
-use super::pacer::{Pacer, whole_packets};
+use super::pacer::{GAIN, Pacer, whole_packets};
 use crate::congestion::model::tests::PACKET;
 use crate::congestion::model::{Model, estimate};
 
@@ -32,6 +33,7 @@ const APPLICATION_POLL: Duration = Duration::from_millis(1);
 pub(super) enum WindowSource {
     Model(Box<Model>),
     Cubic(CubicWindow),
+    Bbr(Box<Bbr>),
 }
 
 /// What an application has to send.
@@ -98,6 +100,7 @@ impl Sender {
         match &self.control {
             WindowSource::Model(model) => estimate(model.window()),
             WindowSource::Cubic(cubic) => cubic.bytes(),
+            WindowSource::Bbr(bbr) => bbr.window(),
         }
     }
 
@@ -108,6 +111,14 @@ impl Sender {
         } else {
             Application::Unlimited
         };
+    }
+
+    /// The window that the pacer sends in 1.25 of a round trip.
+    fn paced_window(&self, window: f64) -> f64 {
+        match &self.control {
+            WindowSource::Bbr(bbr) => bbr.pacing_rate() * self.smoothed.as_secs_f64() / GAIN,
+            WindowSource::Model(_) | WindowSource::Cubic(_) => window,
+        }
     }
 
     /// How much may be sent now.
@@ -122,7 +133,7 @@ impl Sender {
         if in_flight + estimate(PACKET) >= window {
             return NextSend::Blocked;
         }
-        match self.pacer.packets(now, window, self.smoothed) {
+        match self.pacer.packets(now, self.paced_window(window), self.smoothed) {
             Err(wait) => NextSend::Wait(wait),
             Ok(paced) => {
                 let free = whole_packets(window - in_flight);
@@ -139,8 +150,10 @@ impl Sender {
         let numbers = self.next..self.next + packets;
         for number in numbers.clone() {
             self.outstanding.insert(number, now);
-            if let WindowSource::Model(model) = &mut self.control {
-                model.on_sent(now, PACKET);
+            match &mut self.control {
+                WindowSource::Model(model) => model.on_sent(now, PACKET),
+                WindowSource::Bbr(bbr) => bbr.on_sent(now),
+                WindowSource::Cubic(_) => {}
             }
         }
         self.next = numbers.end;
@@ -162,17 +175,22 @@ impl Sender {
             match &mut self.control {
                 WindowSource::Model(model) => model.on_acked(now, sent, PACKET),
                 WindowSource::Cubic(cubic) => cubic.on_acked(now, sent, self.is_app_limited),
+                WindowSource::Bbr(bbr) => bbr.on_acked(now, sent),
             }
         }
         let Some(sent) = newest else { return };
         self.smoothed = (7 * self.smoothed + (now - sent)) / 8;
         (self.last_progress, self.timeouts) = (now, 0);
         let in_flight = self.in_flight();
-        if let WindowSource::Model(model) = &mut self.control {
-            model.on_acks_end(now, in_flight, self.is_app_limited);
-            if is_marked {
-                model.on_marked(now);
+        match &mut self.control {
+            WindowSource::Model(model) => {
+                model.on_acks_end(now, in_flight, self.is_app_limited);
+                if is_marked {
+                    model.on_marked(now);
+                }
             }
+            WindowSource::Bbr(bbr) => bbr.on_acks_end(now, in_flight),
+            WindowSource::Cubic(_) => {}
         }
         self.find_lost(now, now - sent);
     }
@@ -216,6 +234,7 @@ impl Sender {
         match &mut self.control {
             WindowSource::Model(model) => model.on_lost(packets * PACKET, is_persistent),
             WindowSource::Cubic(cubic) => cubic.on_lost(now, *last),
+            WindowSource::Bbr(bbr) => bbr.on_lost(packets * PACKET),
         }
     }
 
