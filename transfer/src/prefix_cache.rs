@@ -19,13 +19,15 @@ use crate::{HashedPrefix, Source};
 /// Maximum number of files.
 const MAX_FILES: usize = 64;
 
-/// Hash states of a file, one for each of the last blocks, of 2 KiB each: 48 KiB a file, 3 MiB for
-/// all. They reach back 6 MiB from what the sender has read. A receiver has stored all but less
-/// than 4 MiB of that: 2 MiB in its stream window (`CLIENT_STREAM_WINDOW` in transport/src/role.rs),
-/// four blocks that the sender has read ahead, and three that the receiver has not written.
-const MAX_STATES: usize = 24;
+/// Hash states of a file, one for each of the last blocks, of 2 KiB each. They reach back 70 MiB from what the sender has
+/// read. A receiver has stored all but less than that: 64 MiB in its stream window (`LARGEST_WINDOW` in
+/// transport/src/role.rs), four blocks that the sender has read ahead, and three that the receiver has not written.
+const MAX_STATES: usize = 280;
 
-/// Maximum number of blocks of all files: 24 MiB, what four files need.
+/// Hash states of all files, of 3 MiB: 24 for each file if there are as many as possible.
+const MAX_ALL_STATES: usize = 24 * MAX_FILES;
+
+/// Maximum number of blocks of all files: 24 MiB, what four files on short paths need.
 const MAX_BLOCKS: usize = 96;
 
 /// How long the states are kept after a transfer ended without a confirmation. A client tries to
@@ -39,8 +41,8 @@ const MAX_BLOCKS_IDLE: Duration = Duration::from_secs(120);
 /// Hash states at the block boundaries of files that are being sent, or whose transfer ended early,
 /// and the blocks before them. Cheap to clone; all clones share the states.
 ///
-/// Holds the states of the last 6 MiB of at most 64 files, in at most 3 MiB, and at most 24 MiB of
-/// their blocks. If it is full, a new file replaces the one whose transfer ended first, or is not
+/// Holds the states of the last 70 MiB of at most 64 files, in at most 3 MiB, and at most 24 MiB of
+/// their blocks. If the states are too many, the file with the most loses its oldest. If it is full, a new file replaces the one whose transfer ended first, or is not
 /// recorded while all others are being sent; a new block replaces one of a file whose transfer has
 /// ended, or else of the file with the most blocks. A file is removed when its receiver has
 /// confirmed it, or ten minutes after its transfer ended; its blocks are dropped after
@@ -202,20 +204,31 @@ impl CachedFiles {
         identity: FileIdentity,
         state: CachedState,
         now: Instant,
-    ) -> [Option<Bytes>; 2] {
+    ) -> [Option<Bytes>; 3] {
         let replaced = state.block.is_some().then(|| self.make_block_space()).flatten();
+        let oldest = self.make_state_space(id);
         if let Some(file) = self.files.iter_mut().find(|file| file.id == id) {
-            let is_full = file.states.len() == MAX_STATES;
-            let oldest = is_full.then(|| file.states.pop_front()).flatten();
             file.states.push_back(state);
-            [replaced, oldest.and_then(|oldest| oldest.block)]
+            [replaced, oldest, None]
         } else if self.make_space(now) {
             let states = VecDeque::from([state]);
             self.files.push(CachedFile { id, identity, states, ended: None });
-            [replaced, None]
+            [replaced, oldest, None]
         } else {
-            [replaced, state.block]
+            [replaced, oldest, state.block]
         }
+    }
+
+    /// Removes a state if there is no space for another one of this file: the oldest of the file, or of the file with the
+    /// most. Returns its block.
+    fn make_state_space(&mut self, id: u64) -> Option<Bytes> {
+        let total: usize = self.files.iter().map(|file| file.states.len()).sum();
+        let full = if total >= MAX_ALL_STATES {
+            self.files.iter_mut().max_by_key(|file| file.states.len())
+        } else {
+            self.files.iter_mut().find(|file| file.id == id && file.states.len() == MAX_STATES)
+        };
+        full?.states.pop_front()?.block
     }
 
     /// Takes a block if there is no space for another one: of a file whose transfer has ended, or

@@ -163,23 +163,48 @@ async fn a_full_cache_replaces_blocks_of_ended_transfers_and_then_of_the_file_wi
     let sources = ["a", "b", "c", "d", "e", "f"].map(|name| source(&folder, name));
     let [ended, a, b, c, new, newer] =
         sources.each_ref().map(|file| cache.start_recording(file, &HashedPrefix::empty()).unwrap());
+    const EACH: usize = MAX_BLOCKS / 4;
     for recorder in [&ended, &a, &b, &c] {
-        record_blocks(recorder, MAX_STATES);
+        record_blocks(recorder, EACH);
     }
     assert_eq!(block_count(&cache), MAX_BLOCKS);
     drop(ended);
-    record_blocks(&new, MAX_STATES);
+    record_blocks(&new, EACH);
     assert_eq!(block_count(&cache), MAX_BLOCKS);
     let continued = cache.start_recording(&sources[0], &HashedPrefix::empty()).unwrap();
     let is_left = |number: usize| is_taken(&continued, number as u64 * BLOCK_BYTES);
-    assert!(!(0..MAX_STATES).any(is_left));
+    assert!(!(0..EACH).any(is_left));
 
-    record_blocks(&newer, MAX_STATES);
+    record_blocks(&newer, EACH);
     let cached = cache.0.files.lock();
     let counts: Vec<_> = cached.files.iter().map(CachedFile::block_count).collect();
     assert_eq!((counts.iter().sum::<usize>(), counts[0]), (MAX_BLOCKS, 0), "{counts:?}");
     let others = counts[1..].iter();
     assert!(others.clone().max().unwrap() - others.min().unwrap() <= 1, "{counts:?}");
+}
+
+#[tokio::test]
+async fn all_files_share_the_states_and_the_one_with_the_most_loses_its_oldest() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), PrefixCache::default());
+    let recorders: Vec<_> = (0..MAX_FILES)
+        .map(|number| {
+            let file = source(&folder, &number.to_string());
+            cache.start_recording(&file, &HashedPrefix::empty()).unwrap()
+        })
+        .collect();
+    let counts = || -> Vec<usize> {
+        cache.0.files.lock().files.iter().map(|file| file.states.len()).collect()
+    };
+    for recorder in recorders.iter().take(MAX_ALL_STATES / MAX_STATES) {
+        record_blocks(recorder, MAX_STATES);
+    }
+    assert_eq!(counts()[0], MAX_STATES);
+    for recorder in &recorders {
+        record_blocks(recorder, MAX_STATES);
+    }
+    assert_eq!(counts().iter().sum::<usize>(), MAX_ALL_STATES);
+    assert_eq!(counts().len(), MAX_FILES);
+    assert!(counts().iter().all(|count| *count >= 4), "{:?}", counts());
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,42 +21,36 @@ pub(super) struct Announcement<'a> {
     link: &'a PeerLink,
     request: PeerRequest,
     timeout: Duration,
-    /// The path of the newest conversation.
+    /// The path on which the offer was announced last.
     newest: Channel,
     /// Read the next part of each conversation.
     reads: JoinSet<Read>,
 }
 
-/// A conversation, and the part of the answer that was read.
-type Read = (Conversation, Result<PeerPart<OfferEnd>, StreamError>);
+/// A part of the answer, and the conversation to which it belongs.
+type Read = Result<(Conversation, PeerPart<OfferEnd>), StreamError>;
 
 impl<'a> Announcement<'a> {
     /// Announces an offer on the best path. The recipient has to take the request within `timeout`.
-    pub(super) async fn start(
+    pub(super) fn start(
         link: &'a PeerLink,
         request: PeerRequest,
         timeout: Duration,
     ) -> Result<Self, StreamError> {
         let newest = link.channel()?;
         let mut announcement = Self { link, request, timeout, newest, reads: JoinSet::new() };
-        announcement.open().await?;
+        announcement.announce();
         Ok(announcement)
     }
 
     /// Announces the offer on the newest path.
-    async fn open(&mut self) -> Result<(), StreamError> {
-        let started = Conversation::start(&self.newest, &self.request, self.timeout).await;
-        let mut conversation = started?;
-        conversation.stream.writer.finish();
-        conversation.set_idle_timeout(OFFER_TIMEOUT);
-        self.read(conversation);
-        Ok(())
-    }
-
-    fn read(&mut self, mut conversation: Conversation) {
+    fn announce(&mut self) {
+        let (channel, request, timeout) = (self.newest.clone(), self.request.clone(), self.timeout);
         self.reads.spawn(async move {
-            let part = conversation.next::<OfferEnd>().await;
-            (conversation, part)
+            let mut conversation = Conversation::start(&channel, &request, timeout).await?;
+            conversation.stream.writer.finish();
+            conversation.set_idle_timeout(OFFER_TIMEOUT);
+            read(conversation).await
         });
     }
 
@@ -66,34 +60,38 @@ impl<'a> Announcement<'a> {
     /// [`StreamError`]: the recipient refuses the offer, or the last conversation about it has ended.
     pub(super) async fn next(&mut self, may_move: bool) -> Result<PeerPart<OfferEnd>, StreamError> {
         loop {
-            let ended = tokio::select! {
-                Some(read) = self.reads.join_next() => {
-                    // Fails only if the task panicked: it is aborted with `self` only.
-                    let read = read.unwrap_or_else(|error| resume_unwind(error.into_panic()));
-                    let (conversation, part) = read;
-                    match part {
-                        Ok(PeerPart::Reply(reply)) => {
-                            self.read(conversation);
-                            return Ok(PeerPart::Reply(reply));
-                        }
-                        Ok(PeerPart::End(end)) => return Ok(PeerPart::End(end)),
-                        Err(error @ StreamError::Refused(_)) => return Err(error),
-                        Err(error) => error,
-                    }
+            let part = tokio::select! {
+                // Fails only if the task panicked: it is aborted with `self` only.
+                Some(part) = self.reads.join_next() => {
+                    part.unwrap_or_else(|error| resume_unwind(error.into_panic()))
                 }
                 () = self.link.replaces(&self.newest), if may_move => {
-                    let Ok(best) = self.link.channel() else { continue };
-                    self.newest = best;
-                    match self.open().await {
-                        Ok(()) => continue,
-                        Err(error) => error,
+                    if let Ok(best) = self.link.channel() {
+                        debug!(to = %self.link.name(), "announcing an offer on a better path");
+                        self.newest = best;
+                        self.announce();
                     }
+                    continue;
                 }
             };
-            debug!(to = %self.link.name(), %ended, "a conversation about an offer has ended");
-            if self.reads.is_empty() {
-                return Err(ended);
+            match part {
+                Ok((conversation, PeerPart::Reply(reply))) => {
+                    self.reads.spawn(read(conversation));
+                    return Ok(PeerPart::Reply(reply));
+                }
+                Ok((_, PeerPart::End(end))) => return Ok(PeerPart::End(end)),
+                Err(error @ StreamError::Refused(_)) => return Err(error),
+                Err(error) if self.reads.is_empty() => return Err(error),
+                Err(error) => {
+                    debug!(to = %self.link.name(), %error, "a conversation about an offer has ended");
+                }
             }
         }
     }
+}
+
+/// Reads the next part of the answer.
+async fn read(mut conversation: Conversation) -> Read {
+    let part = conversation.next::<OfferEnd>().await?;
+    Ok((conversation, part))
 }

@@ -9,12 +9,10 @@ use quiver_protocol::text::display_remark;
 use quiver_protocol::{
     Fingerprint, Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp,
 };
-use quiver_transport::StreamError;
 use tokio::time::sleep;
 use tracing::debug;
 
 use super::conversation::Conversation;
-use super::offer_tracking::OfferConversation;
 use super::requests::RequestError;
 use super::{PeerLink, Peers, offered_paths};
 use crate::error::{ClientError, PeerError};
@@ -66,28 +64,29 @@ impl Peers {
         offer: Offer,
         conversation: &mut Conversation,
     ) -> Result<(), RequestError> {
-        let mut recorded = None;
-        let answered = match self.answer_offer(link, offer, &mut recorded, conversation).await {
+        let mut number = None;
+        let answered = match self.answer_offer(link, offer, &mut number, conversation).await {
             Err(RequestError::Refused(refusal)) => conversation.stream.refuse(&refusal).await,
             Err(RequestError::Stream(error)) => Err(error),
             Ok(end) => conversation.end(&end).await,
         };
-        if let Some(recorded) = recorded {
-            self.0.state.lock().newest_conversations.remove(recorded);
-        }
-        answered?;
         // Without the answer, the sender announces the offer again on another path or link.
-        let is_delivered = conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
-        if let Some(OfferConversation { offer: number, .. }) = recorded {
+        let is_delivered =
+            answered.is_ok() && conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
+        if let Some(number) = number {
             let mut state = self.0.state.lock();
-            state.reported.remove(number);
-            if is_delivered {
+            if answered.is_ok() {
+                state.reported.remove(number);
+            }
+            if state.offer_conversations.end(number, is_delivered) {
                 state.failures.remove(&number);
+            }
+            if is_delivered {
                 state.awaited_answers.set_answered(number);
             }
         }
         self.0.changed.notify_waiters();
-        Ok(())
+        Ok(answered?)
     }
 
     /// Whether a sender has announced this offer to this process, and waits for the answer.
@@ -104,12 +103,12 @@ impl Peers {
         ExpectedAnswer { peers: self.clone(), number }
     }
 
-    /// Records an offer, waits until it is settled, and returns the end of the response. Sets the conversation about it.
+    /// Records an offer, waits until it is settled, and returns the end of the response. Sets its number.
     async fn answer_offer(
         &self,
         link: &PeerLink,
         offer: Offer,
-        recorded: &mut Option<OfferConversation>,
+        recorded: &mut Option<OfferNumber>,
         conversation: &mut Conversation,
     ) -> Result<OfferEnd, RequestError> {
         for entry in &offer.entries {
@@ -121,10 +120,8 @@ impl Peers {
         }
         let mut incoming = self.record(link, &offer).await?;
         let number = incoming.number;
-        let own = self.0.state.lock().newest_conversations.add(number, link.id());
-        *recorded = Some(own);
-        // An earlier one ends.
-        self.0.changed.notify_waiters();
+        self.0.state.lock().offer_conversations.add(number);
+        *recorded = Some(number);
         self.remove_old_failure(number);
         if incoming.state == IncomingState::Open {
             if self.0.state.lock().reported.insert(number) {
@@ -182,10 +179,6 @@ impl Peers {
                 error = stopped => return Err(error.into()),
                 () = changed => {}
                 () = sleep(POLL_INTERVAL) => {}
-            }
-            if !self.0.state.lock().newest_conversations.is_newest(own) {
-                conversation.stream.writer.reset();
-                return Err(StreamError::Reset.into());
             }
             let (was_open, now) = (incoming.state == IncomingState::Open, Timestamp(Utc::now()));
             incoming = self.with_store(move |store| store.incoming_offer(number, now)).await?;

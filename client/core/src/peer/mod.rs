@@ -60,7 +60,7 @@ use self::dial_budget::DialBudget;
 use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
 use self::offer_source::OfferSource;
-use self::offer_tracking::{AwaitedAnswers, NewestConversations, ReportedOffers};
+use self::offer_tracking::{AwaitedAnswers, OfferConversations, ReportedOffers};
 use self::receive_policy::ReceivePolicy;
 pub(crate) use self::refusals::refusal_for;
 pub(crate) use self::source::PeerSource;
@@ -137,7 +137,7 @@ struct PeersState {
     /// Why accepted offers could not be stored here, for their senders, and the link on which that happened.
     failures: HashMap<OfferNumber, (IntroductionId, Refusal)>,
     reported: ReportedOffers,
-    newest_conversations: NewestConversations,
+    offer_conversations: OfferConversations,
     awaited_answers: AwaitedAnswers,
     /// Held while a client is reached, by the key of its name: two callers share one link.
     reaching: HashMap<String, Weak<tokio::sync::Mutex<()>>>,

@@ -3,8 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use quiver_protocol::IntroductionId;
-
 use crate::peer_store::OfferNumber;
 
 /// Numbers above which settled offers are looked for: twice as many as can be unsettled.
@@ -18,20 +16,15 @@ pub(super) struct ReportedOffers(HashSet<OfferNumber>);
 #[derive(Debug, Default)]
 pub(super) struct AwaitedAnswers(HashMap<OfferNumber, bool>);
 
-/// The newest conversation about each incoming offer on each link. A sender announces an offer on every path of a link:
-/// one of these conversations is answered.
+/// The conversations about incoming offers that run: a sender announces an offer on every path. What is to be told is
+/// kept until all of them have ended.
 #[derive(Debug, Default)]
-pub(super) struct NewestConversations {
-    newest: HashMap<(OfferNumber, IntroductionId), u64>,
-    count: u64,
-}
+pub(super) struct OfferConversations(HashMap<OfferNumber, RunningConversations>);
 
-/// A conversation about an incoming offer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OfferConversation {
-    pub(super) offer: OfferNumber,
-    link: IntroductionId,
-    count: u64,
+#[derive(Debug, Default)]
+struct RunningConversations {
+    count: usize,
+    has_delivered: bool,
 }
 
 impl ReportedOffers {
@@ -82,25 +75,24 @@ impl AwaitedAnswers {
     }
 }
 
-impl NewestConversations {
-    /// Adds a conversation about an offer on the link of this introduction.
-    pub(super) fn add(&mut self, offer: OfferNumber, link: IntroductionId) -> OfferConversation {
-        self.count += 1;
-        self.newest.insert((offer, link), self.count);
-        OfferConversation { offer, link, count: self.count }
+impl OfferConversations {
+    /// Adds a conversation about an offer.
+    pub(super) fn add(&mut self, offer: OfferNumber) {
+        self.0.entry(offer).or_default().count += 1;
     }
 
-    /// Whether no other conversation about the offer was added on the link since.
-    pub(super) fn is_newest(&self, conversation: OfferConversation) -> bool {
-        let OfferConversation { offer, link, count } = conversation;
-        self.newest.get(&(offer, link)) == Some(&count)
-    }
-
-    /// Removes a conversation that has ended.
-    pub(super) fn remove(&mut self, conversation: OfferConversation) {
-        if self.is_newest(conversation) {
-            self.newest.remove(&(conversation.offer, conversation.link));
+    /// Ends a conversation, which has delivered its answer or not. Returns whether it was the last one, and one of them
+    /// has delivered an answer.
+    pub(super) fn end(&mut self, offer: OfferNumber, has_delivered: bool) -> bool {
+        let Some(running) = self.0.get_mut(&offer) else { return has_delivered };
+        running.count -= 1;
+        running.has_delivered |= has_delivered;
+        let is_answered = running.has_delivered;
+        if running.count > 0 {
+            return false;
         }
+        self.0.remove(&offer);
+        is_answered
     }
 }
 
@@ -140,23 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn one_conversation_about_an_offer_is_the_newest_of_a_link() {
-        let mut conversations = NewestConversations::default();
-        let (offer, link) = (OfferNumber(1), IntroductionId([1; 16]));
-        let first = conversations.add(offer, link);
-        let others = [(OfferNumber(2), link), (offer, IntroductionId([2; 16]))];
-        let others = others.map(|(offer, link)| conversations.add(offer, link));
-        assert!(conversations.is_newest(first));
-        let second = conversations.add(offer, link);
-        assert!(!conversations.is_newest(first) && conversations.is_newest(second));
-        // The end of an earlier one changes nothing.
-        conversations.remove(first);
-        assert!(conversations.is_newest(second));
-        conversations.remove(second);
-        assert!(others.iter().all(|other| conversations.is_newest(*other)));
-        for other in others {
-            conversations.remove(other);
+    fn an_answer_is_kept_until_all_conversations_have_ended() {
+        let (mut conversations, offer) = (OfferConversations::default(), OfferNumber(1));
+        conversations.add(offer);
+        assert!(!conversations.end(offer, false));
+        for has_delivered in [[true, false], [false, true]] {
+            conversations.add(offer);
+            conversations.add(offer);
+            conversations.add(OfferNumber(2));
+            assert!(!conversations.end(offer, has_delivered[0]));
+            assert!(conversations.end(offer, has_delivered[1]));
+            assert!(conversations.end(OfferNumber(2), true));
         }
-        assert!(conversations.newest.is_empty());
+        assert!(conversations.0.is_empty());
     }
 }

@@ -282,7 +282,7 @@ impl Peers {
         let OfferCounts { count, files, bytes } = *counts;
         let offer = Offer { offer: *id, entries: source.entries().to_vec(), count, files, bytes };
         let request = PeerRequest::Offer(offer);
-        let mut announcement = match Announcement::start(link, request, self.0.timeout).await {
+        let mut announcement = match Announcement::start(link, request, self.0.timeout) {
             Ok(announcement) => announcement,
             Err(error) => return AnnouncementEnd::Lost(error),
         };
