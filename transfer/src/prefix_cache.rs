@@ -42,10 +42,11 @@ const MAX_BLOCKS_IDLE: Duration = Duration::from_secs(120);
 /// and the blocks before them. Cheap to clone; all clones share the states.
 ///
 /// Holds the states of the last 70 MiB of at most 64 files, in at most 3 MiB, and at most 24 MiB of
-/// their blocks. If the states are too many, the file with the most loses its oldest. If it is full, a new file replaces the one whose transfer ended first, or is not
-/// recorded while all others are being sent; a new block replaces one of a file whose transfer has
-/// ended, or else of the file with the most blocks. A file is removed when its receiver has
-/// confirmed it, or ten minutes after its transfer ended; its blocks are dropped after
+/// their blocks. If the states are too many, the file with the most loses its oldest one. If there
+/// are too many files, a new one replaces the one whose transfer ended first, or is not recorded
+/// while all others are being sent; a new block replaces one of a file whose transfer has ended, or
+/// else of the file with the most blocks. A file is removed when its receiver has confirmed it, or
+/// ten minutes after its transfer ended; its blocks are dropped after
 /// [two minutes](Self::drop_idle_blocks).
 #[derive(Debug, Clone, Default)]
 pub struct PrefixCache(Arc<CacheShared>);

@@ -294,8 +294,8 @@ impl<'a> Dials<'a> {
 
     async fn dial(&self, number: u32) -> quinn::Connection {
         let identity = &self.mallory.peer.key.identity;
-        let introduction = self.mallory.introduction.as_str().unwrap();
-        let introduction = IntroductionId(hex_bytes(introduction));
+        let introduction: IntroductionId =
+            serde_json::from_value(self.mallory.introduction.clone()).unwrap();
         let key = self.mallory.key.as_str().and_then(Fingerprint::parse).unwrap();
         let id = DialId::derive(introduction, identity.fingerprint(), number);
         self.endpoint.dial_peer(self.address, identity, key, id).await.unwrap()
@@ -341,8 +341,8 @@ async fn nominate(mallory: &AcceptedPeer, direct: &quinn::Connection) {
     }
 }
 
-#[tokio::test]
-async fn an_answer_on_the_path_before_a_better_one_counts() {
+/// The answer to an offer comes on the relay, after the offer was repeated on a direct path, which may be lost again.
+async fn answer_on_the_relay(is_direct_lost: bool) {
     let server = Server::start().await;
     let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
     let mallory = AcceptedPeer::connect(&server, &ron).await;
@@ -357,16 +357,16 @@ async fn an_answer_on_the_path_before_a_better_one_counts() {
     relayed.write_frame(&accepted).await.unwrap();
 
     let dials = Dials::start(&mallory).await;
-    let direct = wait_within(TIMEOUT, "a direct connection", async {
-        let direct = dials.dial(0).await;
-        nominate(&mallory, &direct).await;
-        direct
-    });
-    let direct = direct.await;
+    let direct = wait_within(TIMEOUT, "a direct connection", dials.dial(0)).await;
+    wait_within(TIMEOUT, "a nomination", nominate(&mallory, &direct)).await;
     let repeated = wait_within(TIMEOUT, "the offer again", direct.accept_bi()).await;
     let mut repeated = RawStream::from(repeated.unwrap());
     assert_eq!(repeated.next_frame().await.value(), request);
-    // What was sent before the better path was known arrives after it.
+    if is_direct_lost {
+        direct.close(0_u32.into(), b"");
+        let is_relayed = || matches!(paths(&ron)[..], [PeerPath::Relayed { .. }]);
+        wait_until("the relay", is_relayed).await;
+    }
     let declined = json!({"code": "declined", "message": "no"});
     relayed.write_frame(&RawFrame::json(kind::ERROR, &declined)).await.unwrap();
     relayed.finish();
@@ -375,16 +375,26 @@ async fn an_answer_on_the_path_before_a_better_one_counts() {
         _ => None,
     });
     assert_eq!(state.await, OutgoingState::Declined);
-    // It waits for no other answer.
-    wait_within(TIMEOUT, "the end", repeated.send.stopped()).await.unwrap();
+    if is_direct_lost {
+        // The offer was not repeated on the relay, whose conversation about it ran all the time.
+        let (told, next) = (tell(&ron, "Mallory"), async {
+            let (next, mut stream) = mallory.connection.next_request().await;
+            end(&mut stream).await;
+            next["command"].clone()
+        });
+        assert_eq!(tokio::join!(told, next).1, "tell");
+    } else {
+        wait_within(TIMEOUT, "the end of the other", repeated.send.stopped()).await.unwrap();
+    }
     ron.client.shut_down().await;
 }
 
-/// The bytes of an id in hex.
-fn hex_bytes(text: &str) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
-    }
-    bytes
+#[tokio::test]
+async fn an_answer_on_the_path_before_a_better_one_counts() {
+    answer_on_the_relay(false).await;
+}
+
+#[tokio::test]
+async fn an_offer_is_not_repeated_on_a_path_that_becomes_the_best_again() {
+    answer_on_the_relay(true).await;
 }

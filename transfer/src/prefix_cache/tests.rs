@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 
+use quiver_transport::Role;
 use tempfile::TempDir;
 
 use super::*;
@@ -52,6 +53,13 @@ async fn states_at_block_boundaries_of_the_last_blocks_are_found() {
     let other_hash = ContentPrefix { size: last, ..state(1).prefix() };
     assert!(cache.find(&file, other_hash).is_none());
     assert!(!is_found(&cache, &source(&folder, "other"), last));
+}
+
+#[test]
+fn the_states_reach_back_as_far_as_a_receiver_may_lack_content() {
+    let window = Role::Peer.limits(false).stream_window;
+    // With blocks that were read ahead, and those that are not written yet.
+    assert!(MAX_STATES * BLOCK >= window as usize + 7 * BLOCK);
 }
 
 #[tokio::test]

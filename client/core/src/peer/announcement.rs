@@ -1,5 +1,6 @@
 //! One offer on the paths of a link, and the answer that comes on any of them. Records nothing.
 
+use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
@@ -16,15 +17,18 @@ const OFFER_TIMEOUT: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// An offer that a client announces on the best path of a link, and again on each that replaces it: a path may end
 /// unnoticed. The earlier ones are read until they end, because QUIC acknowledges an answer before it is read, and the
-/// recipient may be gone then. Dropping it gives up the answer.
+/// recipient may be gone then. A path has one conversation at a time, however often it becomes the best. Dropping it gives
+/// up the answer.
 pub(super) struct Announcement<'a> {
     link: &'a PeerLink,
     request: PeerRequest,
     timeout: Duration,
     /// The path on which the offer was announced last.
     newest: Channel,
-    /// Read the next part of each conversation.
-    reads: JoinSet<Read>,
+    /// The ids of the paths that have a conversation.
+    paths: HashSet<usize>,
+    /// Read the next part of each conversation. They return the ids of their paths.
+    reads: JoinSet<(usize, Read)>,
 }
 
 /// A part of the answer, and the conversation to which it belongs.
@@ -38,20 +42,27 @@ impl<'a> Announcement<'a> {
         timeout: Duration,
     ) -> Result<Self, StreamError> {
         let newest = link.channel()?;
-        let mut announcement = Self { link, request, timeout, newest, reads: JoinSet::new() };
+        let (paths, reads) = (HashSet::new(), JoinSet::new());
+        let mut announcement = Self { link, request, timeout, newest, paths, reads };
         announcement.announce();
         Ok(announcement)
     }
 
-    /// Announces the offer on the newest path.
+    /// Announces the offer on the newest path, unless it has a conversation already.
     fn announce(&mut self) {
+        let path = self.newest.stable_id();
+        if !self.paths.insert(path) {
+            return;
+        }
+        debug!(to = %self.link.name(), path, "announcing an offer");
         let (channel, request, timeout) = (self.newest.clone(), self.request.clone(), self.timeout);
-        self.reads.spawn(async move {
+        let start = async move {
             let mut conversation = Conversation::start(&channel, &request, timeout).await?;
             conversation.stream.writer.finish();
             conversation.set_idle_timeout(OFFER_TIMEOUT);
             read(conversation).await
-        });
+        };
+        self.reads.spawn(async move { (path, start.await) });
     }
 
     /// The next part of the answer. Meanwhile the offer is announced on better paths, if `may_move`.
@@ -60,14 +71,13 @@ impl<'a> Announcement<'a> {
     /// [`StreamError`]: the recipient refuses the offer, or the last conversation about it has ended.
     pub(super) async fn next(&mut self, may_move: bool) -> Result<PeerPart<OfferEnd>, StreamError> {
         loop {
-            let part = tokio::select! {
+            let (path, part) = tokio::select! {
                 // Fails only if the task panicked: it is aborted with `self` only.
-                Some(part) = self.reads.join_next() => {
-                    part.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+                Some(read) = self.reads.join_next() => {
+                    read.unwrap_or_else(|error| resume_unwind(error.into_panic()))
                 }
                 () = self.link.replaces(&self.newest), if may_move => {
                     if let Ok(best) = self.link.channel() {
-                        debug!(to = %self.link.name(), "announcing an offer on a better path");
                         self.newest = best;
                         self.announce();
                     }
@@ -76,13 +86,14 @@ impl<'a> Announcement<'a> {
             };
             match part {
                 Ok((conversation, PeerPart::Reply(reply))) => {
-                    self.reads.spawn(read(conversation));
+                    self.reads.spawn(async move { (path, read(conversation).await) });
                     return Ok(PeerPart::Reply(reply));
                 }
                 Ok((_, PeerPart::End(end))) => return Ok(PeerPart::End(end)),
                 Err(error @ StreamError::Refused(_)) => return Err(error),
                 Err(error) if self.reads.is_empty() => return Err(error),
                 Err(error) => {
+                    self.paths.remove(&path);
                     debug!(to = %self.link.name(), %error, "a conversation about an offer has ended");
                 }
             }
