@@ -19,9 +19,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Creates the only channel of a connection, which must have the limits of this role already.
+    /// Creates the only channel of a connection whose windows stay as they are. It must have the limits of this role
+    /// already.
     #[must_use]
-    pub fn new(connection: Connection, role: Role) -> Self {
+    pub fn with_fixed_windows(connection: Connection, role: Role) -> Self {
         let priority = StreamPriority::new(connection.clone(), role);
         Self { connection, role, priority }
     }

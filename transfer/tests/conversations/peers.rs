@@ -137,7 +137,7 @@ async fn connect(dialler: Dialler) -> (Requester, Responder) {
 impl Requester {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
         Self {
-            channel: Channel::new(connection, Role::Peer),
+            channel: Channel::with_fixed_windows(connection, Role::Peer),
             folder: Folder::new(),
             _endpoint: endpoint,
         }

@@ -42,7 +42,7 @@ impl Client {
         let Measurement { server, relay, .. } = *measurement;
         let outer = settings::client()?;
         let member = settings::dial(&outer, server, settings::MEMBER).await?;
-        let member = Channel::new(member, Role::Client);
+        let member = Channel::with_fixed_windows(member, Role::Client);
         let socket = CarrierSocket::new(relay.inner_payload);
         let mut tasks = JoinSet::new();
         match relay.carrier {
@@ -71,7 +71,10 @@ pub(crate) async fn send(measurement: &Measurement) -> Result<Report, Failure> {
     let client = Client::connect(measurement).await?;
     let channel = match relay.carrier {
         Carrier::Direct => client.member.clone(),
-        _ => Channel::new(settings::dial_peer(&client.peer, &relay).await?, Role::Peer),
+        _ => Channel::with_fixed_windows(
+            settings::dial_peer(&client.peer, &relay).await?,
+            Role::Peer,
+        ),
     };
     let mut report = Report::default();
     if load == Load::Requests {
@@ -129,7 +132,7 @@ pub(crate) async fn receive(
 
 /// Serves the peer's commands until it closes the connection.
 async fn serve_peer(connection: Connection) {
-    let channel = Channel::new(connection, Role::Peer);
+    let channel = Channel::with_fixed_windows(connection, Role::Peer);
     let mut streams = JoinSet::new();
     while let Ok(stream) = channel.accept().await {
         streams.spawn(serve_stream(stream));

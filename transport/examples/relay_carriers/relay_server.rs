@@ -61,7 +61,7 @@ async fn serve_member(
     waiting: &Arc<Waiting>,
     relay: RelaySettings,
 ) -> Result<(), Failure> {
-    let channel = Channel::new(connection, Role::Member);
+    let channel = Channel::with_fixed_windows(connection, Role::Member);
     let mut streams = JoinSet::new();
     loop {
         let mut stream = channel.accept().await?;

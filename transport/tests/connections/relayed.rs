@@ -59,8 +59,10 @@ async fn open_relay(
 ) -> (RelayedClient, CommandStream) {
     let ConnectedPair { dialled, accepted, relay: path, .. } =
         connect_pair(Protocol::QUIVER_1).await;
-    let (accepted, channel) =
-        (accepted.promote(), Channel::new(dialled, Protocol::QUIVER_1.dialled_role()));
+    let (accepted, channel) = (
+        accepted.promote(),
+        Channel::with_fixed_windows(dialled, Protocol::QUIVER_1.dialled_role()),
+    );
     let mut stream = within_timeout(channel.open()).await.unwrap();
     // A stream exists for the other side once it carries something.
     stream.writer.write_frame(FrameKind::Request, b"{}").await.unwrap();
@@ -223,8 +225,10 @@ async fn count_turns(write: impl Future<Output = Result<(), StreamError>>) -> us
 async fn packets_give_turns_to_the_other_content_of_their_connection() {
     let ConnectedPair { dialled, accepted, relay: _relay, .. } =
         connect_pair(Protocol::QUIVER_1).await;
-    let (accepted, channel) =
-        (accepted.promote(), Channel::new(dialled, Protocol::QUIVER_1.dialled_role()));
+    let (accepted, channel) = (
+        accepted.promote(),
+        Channel::with_fixed_windows(dialled, Protocol::QUIVER_1.dialled_role()),
+    );
     let packets = Bytes::from(vec![0; 16 * 1024]);
     let mut relay = within_timeout(channel.open()).await.unwrap();
     relay.writer.start_content();

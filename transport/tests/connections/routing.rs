@@ -156,7 +156,7 @@ async fn both_ends_of_a_peer_connection_know_each_others_key() {
     let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
     assert_eq!(peer_fingerprint(&dialled), Some(ron.fingerprint()));
     assert_eq!(peer_fingerprint(&accepted.connection), Some(ben.fingerprint()));
-    assert_eq!(Channel::new(dialled, PEER.dialled_role()).role(), Role::Peer);
+    assert_eq!(Channel::with_fixed_windows(dialled, PEER.dialled_role()).role(), Role::Peer);
     assert_eq!(accepted.promote().role(), Role::Peer);
 }
 

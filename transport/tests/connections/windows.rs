@@ -30,7 +30,7 @@ async fn connect_channels(protocol: Protocol) -> ChannelPair {
     let pair = connect_pair(protocol).await;
     let ConnectedPair { dialled, accepted, dialling, accepting, relay } = pair;
     let accepted = accepted.promote();
-    let dialled = Channel::new(dialled, protocol.dialled_role());
+    let dialled = Channel::with_fixed_windows(dialled, protocol.dialled_role());
     ChannelPair { dialled, accepted, _endpoints: (dialling, accepting), relay }
 }
 

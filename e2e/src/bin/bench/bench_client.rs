@@ -53,7 +53,9 @@ impl BenchClient {
             .dial(server, Protocol::QUIVER_1, None, ServerVerifier::new(Some(pinned)))
             .await
             .unwrap();
-        let client = Self { channel: Channel::new(connection, Role::Client), endpoint };
+        // As Quiver's own client does: its windows follow the path.
+        let channel = Channel::with_windows(connection, Role::Client, &endpoint.settings().windows);
+        let client = Self { channel, endpoint };
         let name = ClientName::parse(name).unwrap();
         client.request(&Request::Hello(Hello::new(name, None))).await;
         client
