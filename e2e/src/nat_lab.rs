@@ -16,7 +16,6 @@ mod rules;
 mod topology;
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 pub use capture::{Capture, CaptureReport, FlowTotal, PlaintextFound};
 pub use host::Host;
@@ -27,6 +26,7 @@ use addresses::{AddressPlan, of_version};
 use network::AccessNetwork;
 
 use crate::namespace::{MissingFeature, is_available, kill_abandoned_processes, kill_processes_in};
+use crate::path_emulator::LinkSettings;
 
 /// Emulated networks with their hosts. A drop kills all programs on the hosts, and removes the networks.
 #[derive(Debug)]
@@ -194,13 +194,13 @@ impl Lab {
         self.internet.add_rules(&rules::restore(self.network_side(side)));
     }
 
-    /// Changes the delay between a client's network and the public one, of packets that are sent from now on.
+    /// Changes the link between a client's network and the public one, for packets that are sent from now on.
     ///
     /// # Panics
-    /// If the topology has no delay there, not even of zero.
-    pub fn set_delay(&self, side: Side, one_way: Duration) {
+    /// If the topology has no emulated link there.
+    pub fn set_link(&self, side: Side, link: LinkSettings) {
         let emulated = self.access(side).emulated.as_ref();
-        emulated.expect("a topology with a delay").set_delay(one_way);
+        emulated.expect("a topology with an emulated link").set_link(link);
     }
 
     /// Gives a client's network another public IPv4 address, as after a reconnection to its provider: the NAT

@@ -1,7 +1,5 @@
 //! A connection between two namespaces over an emulated link, the same in both directions.
 
-use std::time::Duration;
-
 use crate::namespace::{Namespace, create_tun};
 use crate::path_emulator::{Direction, Forwarder, LinkSettings, PathSettings};
 
@@ -9,7 +7,6 @@ use crate::path_emulator::{Direction, Forwarder, LinkSettings, PathSettings};
 #[derive(Debug)]
 pub(crate) struct EmulatedConnection {
     forwarder: Forwarder,
-    link: LinkSettings,
 }
 
 impl EmulatedConnection {
@@ -23,13 +20,13 @@ impl EmulatedConnection {
             device.unwrap_or_else(|error| panic!("TUN interface {name}: {error}"))
         });
         let settings = PathSettings { mtu, ..PathSettings::symmetric(link) };
-        Self { forwarder: Forwarder::start(interfaces, &settings), link }
+        Self { forwarder: Forwarder::start(interfaces, &settings) }
     }
 
-    /// Changes the delay of packets that arrive from now on.
-    pub(crate) fn set_delay(&self, delay: Duration) {
+    /// Changes what the link does to packets that arrive from now on.
+    pub(crate) fn set_link(&self, link: LinkSettings) {
         for direction in Direction::BOTH {
-            self.forwarder.change(direction, LinkSettings { delay, ..self.link });
+            self.forwarder.change(direction, link);
         }
     }
 }

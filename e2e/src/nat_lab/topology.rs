@@ -142,8 +142,8 @@ impl ClientNetwork {
         self.with_link(LinkSettings { delay: one_way, ..LinkSettings::default() })
     }
 
-    /// Emulates a link between the gateway and the public network, the same in both directions. Its delay can be
-    /// changed while the lab runs.
+    /// Emulates a link between the gateway and the public network, the same in both directions. Can be changed
+    /// while the lab runs.
     #[must_use]
     pub fn with_link(self, link: LinkSettings) -> Self {
         Self { link: Some(link), ..self }

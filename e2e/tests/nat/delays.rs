@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use quiver_e2e::TIMEOUT;
 use quiver_e2e::nat_lab::{ClientNetwork, Gateway, Host, Lab, Side, lab_available};
+use quiver_e2e::path_emulator::LinkSettings;
 use quiver_e2e::process::processor_time;
 
 use crate::probe::{Probe, lab_of};
@@ -64,7 +65,8 @@ fn a_delay_is_changed_and_removed_while_the_lab_runs() {
     check_round_trip(&lab, Side::A, 20);
     check_round_trip(&lab, Side::B, 0);
     for one_way in [5, 0] {
-        lab.set_delay(Side::A, Duration::from_millis(one_way));
+        let delay = Duration::from_millis(one_way);
+        lab.set_link(Side::A, LinkSettings { delay, ..LinkSettings::default() });
         check_round_trip(&lab, Side::A, one_way);
     }
 }

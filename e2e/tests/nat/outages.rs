@@ -1,22 +1,18 @@
 //! Poor networks: transfers between a client and a server survive silence in one or both directions, other addresses, an
 //! interface that is gone for a while, and suspended programs, and send little twice.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![expect(clippy::print_stdout, reason = "people compare the times")]
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use quiver_e2e::kills::TransferKind;
 use quiver_e2e::nat_lab::Gateway::{Firewall, PortRestricted};
 use quiver_e2e::nat_lab::{ClientNetwork, IpVersion, Lab, Side, Topology, lab_available};
-use quiver_e2e::process::{Process, Signal, run};
-use quiver_e2e::random::Random;
+use quiver_e2e::process::{Signal, run};
 use quiver_e2e::{Home, Server, TIMEOUT, wait_until, wait_within};
-use serde_json::Value;
 
 use crate::program_pair::ProgramPair;
+use crate::running_transfer::{FinishedTransfer, RunningTransfer};
 
 const MIB: u64 = 1024 * 1024;
 const SIZE: u64 = 24 * MIB;
@@ -31,16 +27,6 @@ const RETURN_TIME: Duration = Duration::from_secs(8);
 const SUSPENSION: Duration = Duration::from_secs(16);
 
 const KINDS: [TransferKind; 2] = [TransferKind::Get, TransferKind::Put];
-
-/// A running transfer of `big`, of which some content is stored.
-struct OutageTransfer {
-    lab: Lab,
-    server: Server,
-    home: Home,
-    content: Vec<u8>,
-    kind: TransferKind,
-    process: Process,
-}
 
 fn behind_nat() -> Topology {
     let network = ClientNetwork::behind(PortRestricted).with_delay(Duration::from_millis(10));
@@ -57,92 +43,36 @@ async fn outage(seconds: u64) {
     let _ = tokio::time::timeout(Duration::from_secs(seconds), std::future::pending::<()>()).await;
 }
 
-impl OutageTransfer {
-    async fn start(kind: TransferKind, topology: Topology) -> Self {
-        let lab = Lab::new(topology);
-        let options = Server::options().argument("--allow-upload");
-        let server = options.on_host(lab.server()).start().await;
-        let home = Home::new();
-        let content = Random::new(16).bytes(SIZE as usize);
-        let command = match kind {
-            TransferKind::Get => {
-                server.add_file("big", &content);
-                "get"
-            }
-            TransferKind::Put => {
-                fs::write(home.file("big"), &content).unwrap();
-                "put"
-            }
-        };
-        let arguments = [command, "big", "--json", "--limit", "3MB/s"];
-        let process =
-            home.quiver_as(&server, "Ron", arguments).on_host(lab.client(Side::A)).start();
-        let running = Self { lab, server, home, content, kind, process };
-        wait_until("some of the content", || running.stored() > 2 * MIB).await;
-        running
-    }
+async fn start(kind: TransferKind, topology: Topology) -> RunningTransfer {
+    RunningTransfer::start(kind, topology, SIZE, "3MB/s").await
+}
 
-    /// Bytes that the receiver has stored in a partial file.
-    fn stored(&self) -> u64 {
-        let files = match self.kind {
-            TransferKind::Get => self.home.partial_files(),
-            TransferKind::Put => {
-                let is_partial = |name: &String| name.starts_with(".quiver-");
-                let names = quiver_e2e::quiver::names(&self.server.files());
-                let names = names.into_iter().filter(is_partial);
-                names.map(|name| self.server.files().join(name)).collect()
-            }
-        };
-        let lengths = files.iter().filter_map(|file| fs::metadata(file).ok());
-        lengths.map(|metadata| metadata.len()).max().unwrap_or(0)
-    }
+fn ip(running: &RunningTransfer, arguments: &str) {
+    let mut ip = running.lab.client(Side::A).command("ip");
+    run(ip.args(arguments.split(' ')), b"").expect(0);
+}
 
-    fn target(&self) -> PathBuf {
-        match self.kind {
-            TransferKind::Get => self.home.file("big"),
-            TransferKind::Put => self.server.files().join("big"),
-        }
-    }
-
-    fn ip(&self, arguments: &str) {
-        let mut ip = self.lab.client(Side::A).command("ip");
-        run(ip.args(arguments.split(' ')), b"").expect(0);
-    }
-
-    /// Waits until the client continues the transfer after its path is back, and until it ends.
-    async fn finish(mut self) -> String {
-        let (back, before) = (Instant::now(), self.stored());
-        let continues = || self.stored() > before || self.target().exists();
-        wait_until("the transfer to continue", continues).await;
-        let took = back.elapsed();
-        println!("{:?} continues after {took:.1?}", self.kind);
-        let status = self.process.wait_for_exit(2 * TIMEOUT).await;
-        let stderr = self.process.stderr.lines().join("\n");
-        assert_eq!(status.code(), Some(0), "{stderr}");
-        assert!(took < RETURN_TIME, "{:?} continues after {took:?}: {stderr}", self.kind);
-        assert!(fs::read(self.target()).unwrap() == self.content, "the content differs");
-        let line: Value = serde_json::from_str(&self.process.stdout.lines()[0]).unwrap();
-        let moved = match self.kind {
-            TransferKind::Get => line["received"].as_u64().unwrap(),
-            TransferKind::Put => line["sent"].as_u64().unwrap(),
-        };
-        assert!((SIZE..=SIZE + SENT_TWICE).contains(&moved), "{moved} bytes moved: {stderr}");
-        // The first attempt ends at the end, and others continue behind what was stored.
-        let resumed_at = line["resumed_at"].as_u64().unwrap();
-        let is_first = resumed_at == 0;
-        assert!(
-            is_first || resumed_at + MIB >= before,
-            "from {resumed_at}, not {before}: {stderr}"
-        );
-        assert!(self.home.journal().is_empty());
-        stderr
-    }
+/// Waits until the client continues the transfer after its path is back, and until it ends. Returns what it printed to
+/// standard error.
+async fn finish(running: RunningTransfer) -> String {
+    let (back, before) = (Instant::now(), running.stored());
+    let continues = || running.stored() > before || running.target().exists();
+    wait_until("the transfer to continue", continues).await;
+    let (took, kind) = (back.elapsed(), running.kind);
+    println!("{kind:?} continues after {took:.1?}");
+    let FinishedTransfer { moved, resumed_at, stderr } = running.finish().await;
+    assert!(took < RETURN_TIME, "{kind:?} continues after {took:?}: {stderr}");
+    assert!((SIZE..=SIZE + SENT_TWICE).contains(&moved), "{moved} bytes moved: {stderr}");
+    // The first attempt ends at the end, and others continue behind what was stored.
+    let is_first = resumed_at == 0;
+    assert!(is_first || resumed_at + MIB >= before, "from {resumed_at}, not {before}: {stderr}");
+    stderr
 }
 
 /// Loses packets at the router for a while.
 async fn survive_silence(seconds: u64, rules: &str) {
     let [get, put] = KINDS.map(|kind| async move {
-        let running = OutageTransfer::start(kind, behind_nat()).await;
+        let running = start(kind, behind_nat()).await;
         let table = format!(
             "table inet silence {{
                 chain forward {{
@@ -154,7 +84,7 @@ async fn survive_silence(seconds: u64, rules: &str) {
         running.lab.internet().add_rules(&table);
         outage(seconds).await;
         running.lab.internet().add_rules("delete table inet silence\n");
-        let stderr = running.finish().await;
+        let stderr = finish(running).await;
         let is_reported = stderr.contains("no answer from 203.0.113.1: connecting again ...");
         assert!(is_reported || seconds < 20, "{stderr}");
     });
@@ -188,9 +118,9 @@ async fn transfers_survive_another_public_address() {
         return;
     }
     let [get, put] = KINDS.map(|kind| async move {
-        let mut running = OutageTransfer::start(kind, behind_nat()).await;
+        let mut running = start(kind, behind_nat()).await;
         running.lab.change_public_address(Side::A);
-        running.finish().await;
+        finish(running).await;
     });
     tokio::join!(get, put);
 }
@@ -203,9 +133,9 @@ async fn transfers_survive_other_addresses_of_the_client() {
     let topologies = [behind_nat(), with_ipv6()];
     let changes = topologies.map(|topology| async move {
         let [get, put] = KINDS.map(|kind| async move {
-            let mut running = OutageTransfer::start(kind, topology).await;
+            let mut running = start(kind, topology).await;
             running.lab.change_local_address(Side::A);
-            running.finish().await;
+            finish(running).await;
         });
         tokio::join!(get, put);
     });
@@ -219,14 +149,14 @@ async fn transfers_survive_an_interface_that_is_gone_for_a_while() {
         return;
     }
     let [get, put] = KINDS.map(|kind| async move {
-        let running = OutageTransfer::start(kind, behind_nat()).await;
+        let running = start(kind, behind_nat()).await;
         // Sending fails at once: the network is unreachable.
-        running.ip("link set eth0 down");
+        ip(&running, "link set eth0 down");
         outage(6).await;
-        running.ip("link set eth0 up");
+        ip(&running, "link set eth0 up");
         let gateway = running.lab.gateway(Side::A).address();
-        running.ip(&format!("route replace default via {gateway} dev eth0"));
-        running.finish().await;
+        ip(&running, &format!("route replace default via {gateway} dev eth0"));
+        finish(running).await;
     });
     tokio::join!(get, put);
 }
@@ -237,11 +167,11 @@ async fn transfers_of_a_suspended_client_resume_when_it_continues() {
         return;
     }
     let [get, put] = KINDS.map(|kind| async move {
-        let running = OutageTransfer::start(kind, behind_nat()).await;
+        let running = start(kind, behind_nat()).await;
         running.process.signal(Signal::STOP);
         outage(SUSPENSION.as_secs()).await;
         running.process.signal(Signal::CONT);
-        let stderr = running.finish().await;
+        let stderr = finish(running).await;
         assert!(stderr.contains("resuming at "), "{stderr}");
     });
     tokio::join!(get, put);
@@ -253,11 +183,11 @@ async fn transfers_resume_when_a_suspended_server_continues() {
         return;
     }
     let [get, put] = KINDS.map(|kind| async move {
-        let running = OutageTransfer::start(kind, behind_nat()).await;
+        let running = start(kind, behind_nat()).await;
         running.server.signal(Signal::STOP);
         outage(SUSPENSION.as_secs()).await;
         running.server.signal(Signal::CONT);
-        running.finish().await;
+        finish(running).await;
     });
     tokio::join!(get, put);
 }
