@@ -76,3 +76,20 @@ async fn members_with_stalled_puts_stay_within_the_memory_budget() {
     // 64 MiB, and 6.25 MiB for each busy member.
     assert!(memory.peak * 4 < 64 * 4 * MIB + 25 * MIB * MEMBERS, "{memory:?}");
 }
+
+#[tokio::test]
+async fn an_idle_member_costs_at_most_64_kib() {
+    const MEMBERS: u64 = 400;
+    let server = Server::options().max_clients(MEMBERS as u32 + 1).start().await;
+    let first = Client::member(&server, "Ron").await;
+    first.assert_alive().await;
+    let before = server.memory();
+    let mut members = Vec::new();
+    for number in 0..MEMBERS {
+        let dial = Dialer::new(&server).endpoint(first.endpoint());
+        members.push(dial.sign_in(&format!("member-{number}")).await);
+    }
+    first.assert_alive().await;
+    let memory = server.memory();
+    assert!(memory.peak - before.peak < 64 * MEMBERS, "{before:?}, {memory:?}");
+}
