@@ -12,7 +12,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use quinn::Connection;
+use quinn::{Connection, SendStream};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout};
@@ -61,13 +61,9 @@ pub(crate) struct ContentStream {
     has_bounded_window: bool,
     /// Bytes that the connection had sent and received when this was last asked for.
     moved: u64,
-    /// Resolves once the other side has acknowledged the stream; `None` until the stream ends.
-    acknowledged: Option<Acknowledged>,
     /// The pace of content that the other side does not read; `None` if windows stay as they are.
     pace: Option<StalledPace>,
 }
-
-type Acknowledged = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// Counts a write of control traffic that waits, until dropped.
 struct WaitingControl<'a>(&'a PriorityState);
@@ -127,7 +123,6 @@ impl StreamPriority {
             priority: self.clone(),
             has_bounded_window: false,
             moved: 0,
-            acknowledged: None,
             pace: self.0.windows.is_some().then(|| {
                 let reports = self
                     .0
@@ -136,6 +131,13 @@ impl StreamPriority {
                     .map(|(connection, _)| connection.stats().frame_tx.data_blocked);
                 StalledPace::new(reports.unwrap_or_default())
             }),
+        }
+    }
+
+    /// Keeps a stream that ends, until the other side has acknowledged it: what it has sent stays in memory as long.
+    pub(crate) fn keep_until_acknowledged(&self, stream: SendStream) {
+        if let Some(windows) = &self.0.windows {
+            windows.keep_until_acknowledged(stream);
         }
     }
 
@@ -245,15 +247,6 @@ impl ContentStream {
         }
     }
 
-    /// Notes that the stream ends, and how to learn that the other side has acknowledged it.
-    pub(crate) fn end(&mut self, acknowledged: impl Future + Send + Sync + 'static) {
-        if self.priority.0.windows.is_some() {
-            self.acknowledged = Some(Box::pin(async move {
-                acknowledged.await;
-            }));
-        }
-    }
-
     /// The bytes that the next write may take, of `length`. Waits if the other side does not read.
     pub(crate) async fn next_length(&mut self, length: usize) -> usize {
         let Some(pace) = &mut self.pace else { return length };
@@ -293,12 +286,7 @@ impl Drop for ContentStream {
     fn drop(&mut self) {
         self.priority.change_content_streams(|streams| streams.saturating_sub(1));
         if let Some(windows) = &self.priority.0.windows {
-            let acknowledged = self.acknowledged.take();
-            windows.remove_writer(async move {
-                if let Some(acknowledged) = acknowledged {
-                    acknowledged.await;
-                }
-            });
+            windows.remove_writer();
         }
         if self.has_bounded_window {
             self.set_bounded(false);

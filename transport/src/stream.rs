@@ -3,11 +3,12 @@
 
 mod error;
 mod reader;
+mod send_half;
 
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use quinn::{RecvStream, SendStream, VarInt};
+use quinn::{RecvStream, SendStream};
 use quiver_protocol::limits::{self, CHUNK};
 use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal, frame};
 use tokio::task::yield_now;
@@ -15,6 +16,7 @@ use tokio::time::{self, Instant};
 
 pub use self::error::StreamError;
 pub use self::reader::FrameReader;
+use self::send_half::SendHalf;
 use crate::priority::{ContentStream, StreamPriority};
 use crate::send_meter::SendMeter;
 
@@ -58,7 +60,7 @@ pub struct CommandStream {
 /// cancelled.
 #[derive(Debug)]
 pub struct FrameWriter {
-    stream: SendStream,
+    stream: SendHalf,
     buffered: Vec<u8>,
     /// Bytes that QUIC accepts next.
     outgoing: Bytes,
@@ -113,7 +115,7 @@ impl From<(SendStream, RecvStream)> for CommandStream {
         Self {
             reader: FrameReader::new(recv),
             writer: FrameWriter {
-                stream: send,
+                stream: SendHalf::new(send),
                 buffered: Vec::new(),
                 outgoing: Bytes::new(),
                 content: None,
@@ -126,8 +128,9 @@ impl From<(SendStream, RecvStream)> for CommandStream {
 
 impl Drop for FrameWriter {
     fn drop(&mut self) {
-        if let Some(content) = &mut self.content {
-            content.end(self.stream.stopped());
+        // Before the content stream is dropped, so that what it has sent is always counted.
+        if let Some(stream) = self.stream.end() {
+            self.priority.keep_until_acknowledged(stream);
         }
     }
 }
@@ -174,7 +177,7 @@ impl FrameWriter {
                 let Ok(written) = time::timeout(limit, self.priority.write_control(write)).await
                 else {
                     // Otherwise QUIC would keep the unread bytes until the connection ends.
-                    let _ = self.stream.reset(VarInt::from_u32(0));
+                    self.stream.reset();
                     return Err(StreamError::WriteTimedOut(limit));
                 };
                 written?;
@@ -219,8 +222,7 @@ impl FrameWriter {
     pub fn reset(&mut self) {
         self.buffered.clear();
         self.outgoing.clear();
-        // Fails only if this half has ended already.
-        let _ = self.stream.reset(VarInt::from_u32(0));
+        self.stream.reset();
     }
 
     /// Waits until the other side has received everything. Returns `false` if it has not within

@@ -15,13 +15,12 @@ mod growth;
 mod policy;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use quinn::{Connection, VarInt};
+use quinn::{Connection, SendStream, VarInt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -31,7 +30,6 @@ pub(crate) use self::growth::RESERVE_STEP;
 use self::growth::{Bounds, Growth, PathSample, WindowSizes};
 pub use self::policy::WindowPolicy;
 use crate::buffer_budget::BufferReservation;
-use crate::close::ConnectionEnd;
 use crate::role::Role;
 
 /// How often the windows are adjusted while content moves: a fraction of the round trip on a long
@@ -57,7 +55,7 @@ pub(crate) struct ConnectionWindows(Arc<WindowsState>);
 struct WindowsState {
     connection: Connection,
     policy: WindowPolicy,
-    is_server: bool,
+    role: Role,
     /// The send window above which no bytes are taken from the application.
     send_window: AtomicU64,
     /// Streams whose owner sets a smaller send window itself.
@@ -72,7 +70,7 @@ struct WindowsState {
     has_reduced: AtomicBool,
     readers: Mutex<Readers>,
     writers: AtomicUsize,
-    /// Waits until the other side has acknowledged the content of streams that have ended.
+    /// Streams that have ended, until the other side has acknowledged them.
     draining: Mutex<JoinSet<()>>,
     sizes: Mutex<AdjustedSizes>,
     /// Runs while content moves, or the connection has more than its base windows.
@@ -137,7 +135,7 @@ impl ConnectionWindows {
         Self(Arc::new(WindowsState {
             connection,
             policy,
-            is_server: role == Role::Member,
+            role,
             send_window: AtomicU64::new(limits.send_window),
             bounding_streams: AtomicUsize::new(0),
             send_reserves: AtomicUsize::new(0),
@@ -189,15 +187,21 @@ impl ConnectionWindows {
         self.start_adjusting();
     }
 
-    /// Counts a stream that sends content no more. `acknowledged` resolves once the other side has
-    /// acknowledged it.
-    pub(crate) fn remove_writer(&self, acknowledged: impl Future + Send + 'static) {
+    /// Counts a stream that sends content no more.
+    pub(crate) fn remove_writer(&self) {
+        self.0.writers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Keeps a stream that has ended, and the memory of the send window, until the other side has acknowledged what was
+    /// sent, or has stopped reading: dropped then, QUIC discards the rest. A control stream may have filled that window too.
+    pub(crate) fn keep_until_acknowledged(&self, stream: SendStream) {
         if self.0.has_send_reservation.load(Ordering::Relaxed) {
             self.0.draining.lock().spawn(async move {
-                acknowledged.await;
+                // Either way QUIC keeps nothing of it any more once it is dropped.
+                let _ = stream.stopped().await;
+                drop(stream);
             });
         }
-        self.0.writers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Leaves the send window to a stream that bounds it, or takes it back.
@@ -237,11 +241,8 @@ impl WindowsState {
     fn adjust(&self, now: Instant) -> NextStep {
         let mut adjusted = self.sizes.lock();
         if let Some(reason) = self.connection.close_reason() {
-            // A server does not make the windows of all clients smaller because of the path of one.
-            if ConnectionEnd::from(reason) == ConnectionEnd::TooManyGaps
-                && !self.is_server
-                && !self.has_reduced.swap(true, Ordering::Relaxed)
-            {
+            let asks_to_reduce = policy::asks_for_smaller_windows(self.role, reason);
+            if asks_to_reduce && !self.has_reduced.swap(true, Ordering::Relaxed) {
                 self.policy.reduce_windows();
             }
             adjusted.reservation.shrink_to(0);
@@ -272,7 +273,9 @@ impl WindowsState {
         }
         if sizes.send() != send {
             self.send_window.store(sizes.send(), Ordering::Relaxed);
-            if self.bounding_streams.load(Ordering::Relaxed) == 0 {
+            // A stream that bounds the window does so again with its next write. Until then, a window whose memory was
+            // given back must not be in force.
+            if self.bounding_streams.load(Ordering::Relaxed) == 0 || sizes.send() < send {
                 self.connection.set_send_window(self.send_window_with_reserve());
             }
             // Read after the window was set: what was written before may have used the larger one.

@@ -39,7 +39,7 @@ struct MemberSession {
 /// Why the session serves no more commands.
 enum SessionEnd {
     /// The client sent exit on this stream.
-    Exit(Option<CommandStream>),
+    Exit(Option<Box<CommandStream>>),
     /// The connection ended.
     ConnectionLost,
     /// The client has lost its slot.
@@ -77,7 +77,7 @@ impl Member {
                 drop(introductions);
                 session.release(slot).await;
                 drop(open_member);
-                session.close_after_goodbye(stream).await;
+                session.close_after_goodbye(stream.map(|stream| *stream)).await;
                 return session.wait_closed().await;
             }
             SessionEnd::Stopping => {
@@ -104,7 +104,7 @@ impl MemberSession {
         loop {
             tokio::select! {
                 () = slot.lost() => return SessionEnd::SlotLost,
-                stream = self.context.exit.requested() => return SessionEnd::Exit(stream),
+                stream = self.context.exit.requested() => return SessionEnd::Exit(stream.map(Box::new)),
                 () = self.state.stopping.cancelled() => return SessionEnd::Stopping,
                 Some(ended) = self.commands.join_next() => log_panic(ended),
                 stream = self.connection.accept_bi() => {

@@ -25,6 +25,10 @@ const CONGESTION_WINDOW_HALVES: u64 = 5;
 /// them, because losses come in clusters.
 const MAX_GAPS: u64 = 512;
 
+/// Samples are kept for a round trip, and for at most so long: the other side can make round trips as long as it likes, with
+/// acknowledgements that it holds back.
+const LONGEST_HISTORY: Duration = Duration::from_secs(10);
+
 /// The least of which loss is measured: fewer packets say nothing about a rate.
 const MIN_LOSS_SAMPLE: u64 = 200;
 
@@ -162,8 +166,8 @@ impl WindowSizes {
         }
         self.reserve.update(&sample, read);
         self.history.push_back(sample);
-        while self.history.len() > 2
-            && sample.now.duration_since(self.history[1].now) >= sample.round_trip
+        let round_trip = sample.round_trip.min(LONGEST_HISTORY);
+        while self.history.len() > 2 && sample.now.duration_since(self.history[1].now) >= round_trip
         {
             self.history.pop_front();
         }

@@ -4,8 +4,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use quinn::ConnectionError;
+
 use crate::buffer_budget::{BufferBudget, BufferReservation};
-use crate::role::{LARGEST_WINDOW, SMALLEST_STREAM_WINDOW};
+use crate::close::ConnectionEnd;
+use crate::role::{LARGEST_WINDOW, Role, SMALLEST_STREAM_WINDOW};
 
 /// Memory for the windows of all connections of a client's process, in bytes.
 const CLIENT_BUDGET: u64 = 256 * 1024 * 1024;
@@ -56,6 +59,20 @@ impl WindowPolicy {
     }
 }
 
+/// Whether later connections need smaller windows, after a connection in this role ended for `reason`.
+pub(super) fn asks_for_smaller_windows(role: Role, reason: ConnectionError) -> bool {
+    let is_own_finding = matches!(reason, ConnectionError::TransportError(_));
+    let is_believed = match role {
+        // A server does not make the windows of all clients smaller because of the path of one.
+        Role::Guest | Role::Member => false,
+        // The server relies on it.
+        Role::Client => true,
+        // Another client must not make the windows to the server smaller. If it is honest, its own become smaller.
+        Role::Peer => is_own_finding,
+    };
+    is_believed && ConnectionEnd::from(reason) == ConnectionEnd::TooManyGaps
+}
+
 impl Default for WindowPolicy {
     /// The policy of a client. All connections of its process share a budget of 256 MiB: enough for
     /// one that fills 1 Gbit/s at a round trip of 200 ms.
@@ -66,6 +83,9 @@ impl Default for WindowPolicy {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use quinn::{ConnectionClose, TransportErrorCode};
+
     use super::*;
 
     const MIB: u64 = 1024 * 1024;
@@ -92,6 +112,40 @@ mod tests {
                 assert!(held.abs_diff(share) < MIB, "{held} of {connections}");
             }
         }
+    }
+
+    #[test]
+    fn only_a_server_is_believed_that_a_path_has_lost_too_many_packets() {
+        let reason = "too many gaps in stream buffer";
+        let own = || {
+            let mut error =
+                ConnectionError::TransportError(TransportErrorCode::INTERNAL_ERROR.into());
+            if let ConnectionError::TransportError(error) = &mut error {
+                error.reason = reason.into();
+            }
+            error
+        };
+        let reported = |reason: &'static str| {
+            let error_code = TransportErrorCode::INTERNAL_ERROR;
+            let reason = Bytes::from(reason);
+            ConnectionError::ConnectionClosed(ConnectionClose {
+                error_code,
+                frame_type: None,
+                reason,
+            })
+        };
+        let believes = |role| {
+            [
+                asks_for_smaller_windows(role, own()),
+                asks_for_smaller_windows(role, reported(reason)),
+            ]
+        };
+        assert_eq!(believes(Role::Guest), [false, false]);
+        assert_eq!(believes(Role::Member), [false, false]);
+        assert_eq!(believes(Role::Client), [true, true]);
+        assert_eq!(believes(Role::Peer), [true, false]);
+        assert!(!asks_for_smaller_windows(Role::Client, reported("another reason")));
+        assert!(!asks_for_smaller_windows(Role::Client, ConnectionError::TimedOut));
     }
 
     #[test]

@@ -231,10 +231,47 @@ async fn a_client_that_acknowledges_nothing_takes_no_more_than_base_and_budget()
     let mut receiving = pair.client.accept().await;
     let receive = receive_content(&mut receiving, 32 * MIB);
     tokio::join!(send_content(&mut sending, 32 * MIB), receive);
-    pair.relay.drops_from_client.store(true, Ordering::Relaxed);
+    pair.relay.drops.from_client.store(true, Ordering::Relaxed);
     let kept = send_content(&mut sending, 100 * MIB).await;
     assert!(kept <= MIB + budget, "{kept}");
     drop(pair.server.connection);
+}
+
+/// Content from the server to the client, over windows that have grown, which the client acknowledges no more.
+async fn unacknowledged_content(pair: &Pair) -> [CommandStream; 2] {
+    let mut sending = pair.server.open().await;
+    sending.writer.start_content();
+    sending.writer.write_block(Bytes::from(vec![7; 1000])).await.unwrap();
+    let mut receiving = pair.client.accept().await;
+    let receive = receive_content(&mut receiving, 32 * MIB);
+    tokio::join!(send_content(&mut sending, 32 * MIB), receive);
+    pair.relay.drops.from_server.store(true, Ordering::Relaxed);
+    send_content(&mut sending, 100 * MIB).await;
+    assert!(pair.server.claimed() > 0, "the windows have not grown");
+    [sending, receiving]
+}
+
+#[tokio::test]
+async fn a_stream_that_is_stopped_after_its_end_leaves_nothing_in_memory() {
+    let pair = connect(256 * MIB).await;
+    let [mut sending, mut receiving] = unacknowledged_content(&pair).await;
+    sending.writer.finish();
+    drop(sending);
+    receiving.reader.stop();
+    // A reset discards what QUIC keeps.
+    wait_until(|| pair.server.connection.stats().frame_tx.reset_stream > 0).await;
+    wait_until(|| pair.server.claimed() == 0).await;
+    assert_eq!(pair.server.connection.close_reason(), None);
+}
+
+#[tokio::test]
+async fn a_stream_that_was_reset_returns_its_part_of_the_budget() {
+    let pair = connect(256 * MIB).await;
+    let [mut sending, _receiving] = unacknowledged_content(&pair).await;
+    sending.writer.reset();
+    drop(sending);
+    wait_until(|| pair.server.claimed() == 0).await;
+    assert_eq!(pair.server.connection.close_reason(), None);
 }
 
 #[tokio::test]
@@ -265,7 +302,7 @@ async fn control_traffic_is_written_while_content_fills_the_send_window() {
     let mut receiving = pair.client.accept().await;
     receive_content(&mut receiving, 1000).await;
     // What is sent stays in the window from now on, as behind a lost packet.
-    pair.relay.drops_from_client.store(true, Ordering::Relaxed);
+    pair.relay.drops.from_client.store(true, Ordering::Relaxed);
     send_content(&mut sending, 100 * MIB).await;
     let mut stream = pair.server.open().await;
     // More than the rest of a block of content that found no space.

@@ -4,12 +4,16 @@
 //! once. Meanwhile as much must be in flight in addition, or the link idles. Source:
 //! draft-ietf-ccwg-bbr, 5.5.9 (extra_acked).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::filter::RoundMax;
 
 /// Rounds in which the largest burst counts, as in draft-ietf-ccwg-bbr (ExtraAckedFilterLen).
 const ROUNDS: u64 = 10;
+
+/// A burst counts as at most what the rate explains in so long. Otherwise a receiver that pauses again and again would raise
+/// the window each time, which is then the next burst. As in Linux (bbr_extra_acked_max_us).
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// The largest burst of the last rounds.
 #[derive(Debug, Clone)]
@@ -32,6 +36,7 @@ impl Bursts {
             (self.start, self.acked, expected) = (now, 0.0, 0.0);
         }
         self.acked += acked;
+        let limit = limit.min(rate * LONGEST.as_secs_f64());
         self.largest.insert(round, (self.acked - expected).min(limit));
     }
 

@@ -259,3 +259,12 @@ fn a_sender_that_is_blocked_learns_at_once_of_content_that_is_read() {
     connection.read(100, NO_LIMIT);
     assert_eq!(connection.sizes.receive(), receive + 1);
 }
+
+#[test]
+fn samples_of_ten_seconds_are_kept_if_round_trips_are_longer() {
+    let mut connection = Connection::receiving();
+    connection.sample.round_trip = Duration::from_secs(3600);
+    connection.read_for(MIB, Duration::from_secs(60));
+    let kept = connection.sizes.history.len();
+    assert!((400..=402).contains(&kept), "{kept} samples");
+}

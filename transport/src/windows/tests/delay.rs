@@ -17,18 +17,25 @@ const QUEUE: usize = 16 * 1024;
 
 pub(super) struct DelayRelay {
     pub(super) address: SocketAddr,
-    pub(super) drops_from_client: Arc<AtomicBool>,
+    pub(super) drops: Arc<Drops>,
     _task: JoinSet<()>,
+}
+
+/// Which datagrams are dropped from now on.
+#[derive(Default)]
+pub(super) struct Drops {
+    pub(super) from_client: AtomicBool,
+    pub(super) from_server: AtomicBool,
 }
 
 impl DelayRelay {
     pub(super) async fn start(server: SocketAddr) -> Self {
         let client_side = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = client_side.local_addr().unwrap();
-        let drops_from_client = Arc::<AtomicBool>::default();
+        let drops = Arc::<Drops>::default();
         let mut task = JoinSet::new();
-        task.spawn(forward(client_side, server, drops_from_client.clone()));
-        Self { address, drops_from_client, _task: task }
+        task.spawn(forward(client_side, server, drops.clone()));
+        Self { address, drops, _task: task }
     }
 }
 
@@ -41,7 +48,7 @@ async fn wait_for_first(queue: &Queue) {
     }
 }
 
-async fn forward(client_side: UdpSocket, server: SocketAddr, drops_from_client: Arc<AtomicBool>) {
+async fn forward(client_side: UdpSocket, server: SocketAddr, drops: Arc<Drops>) {
     let server_side = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     let (mut to_server, mut to_client) = (Queue::new(), Queue::new());
@@ -50,12 +57,12 @@ async fn forward(client_side: UdpSocket, server: SocketAddr, drops_from_client: 
         tokio::select! {
             Ok((length, address)) = client_side.recv_from(&mut from_client) => {
                 client = Some(address);
-                if !drops_from_client.load(Ordering::Relaxed) && to_server.len() < QUEUE {
+                if !drops.from_client.load(Ordering::Relaxed) && to_server.len() < QUEUE {
                     to_server.push_back((Instant::now() + DELAY, from_client[..length].to_vec()));
                 }
             }
             Ok(length) = server_side.recv(&mut from_server) => {
-                if to_client.len() < QUEUE {
+                if !drops.from_server.load(Ordering::Relaxed) && to_client.len() < QUEUE {
                     to_client.push_back((Instant::now() + DELAY, from_server[..length].to_vec()));
                 }
             }

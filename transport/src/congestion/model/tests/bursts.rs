@@ -40,3 +40,11 @@ fn a_burst_is_limited_and_forgotten_after_10_rounds() {
     bursts.add(start + ms(2000), RATE, 1000.0, 10, LIMIT);
     assert!(bursts.largest() < 1001.0, "{}", bursts.largest());
 }
+
+#[test]
+fn a_burst_counts_as_at_most_a_tenth_of_a_second() {
+    let start = Instant::now();
+    let mut bursts = Bursts::new(start);
+    bursts.add(start + ms(1000), RATE, 500_000.0, 0, LIMIT);
+    assert!((bursts.largest() - 100_000.0).abs() < 1.0, "{}", bursts.largest());
+}

@@ -30,3 +30,19 @@ fn a_short_silence_costs_little_more_than_itself() {
     let share = path.share(0, secs(8), secs(12));
     assert!(share > 0.9, "{share} of the rate");
 }
+
+#[test]
+fn pauses_of_the_receiver_do_not_add_up() {
+    let mut path = Simulation::new(mbit(200.0), ms(50), 8.0).with_flow(FlowKind::Model);
+    path.run_until(secs(3));
+    // Acknowledgements are held back: nothing arrives, and then all at once.
+    for pause in 0..12 {
+        path.set_round_trip(ms(50));
+        path.run_until(ms(3400 + 400 * pause));
+        path.set_round_trip(ms(250));
+        path.run_until(ms(3450 + 400 * pause));
+    }
+    // A bandwidth-delay product is 1.25 MB, and a burst is at most two of them.
+    let window = path.model(0).window();
+    assert!(window < 3_900_000, "{window} bytes");
+}
