@@ -41,7 +41,7 @@ impl WindowPolicy {
     }
 
     /// Makes the windows of later connections a quarter as large, because a connection has lost too
-    /// many packets at once ([`ConnectionEnd::TooManyGaps`](crate::ConnectionEnd::TooManyGaps)).
+    /// many packets at once ([`ConnectionEnd::TooManyGaps`]).
     /// They never become smaller than is safe at any loss.
     pub fn reduce_windows(&self) {
         let reduce = |largest: u32| Some((largest / 4).max(SMALLEST_STREAM_WINDOW));
