@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use quinn::{Connection, SendStream, VarInt};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -195,13 +196,17 @@ impl ConnectionWindows {
     /// Keeps a stream that has ended, and the memory of the send window, until the other side has acknowledged what was
     /// sent, or has stopped reading: dropped then, QUIC discards the rest. A control stream may have filled that window too.
     pub(crate) fn keep_until_acknowledged(&self, stream: SendStream) {
-        if self.0.has_send_reservation.load(Ordering::Relaxed) {
-            self.0.draining.lock().spawn(async move {
-                // Either way QUIC keeps nothing of it any more once it is dropped.
-                let _ = stream.stopped().await;
-                drop(stream);
-            });
+        if !self.0.has_send_reservation.load(Ordering::Relaxed) {
+            return;
         }
+        // A writer may be dropped after its runtime has ended, and then nothing is sent any more.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let acknowledged = async move {
+            // Either way QUIC keeps nothing of it any more once it is dropped.
+            let _ = stream.stopped().await;
+            drop(stream);
+        };
+        self.0.draining.lock().spawn_on(acknowledged, &runtime);
     }
 
     /// Leaves the send window to a stream that bounds it, or takes it back.

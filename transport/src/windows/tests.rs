@@ -221,16 +221,22 @@ async fn a_connection_returns_its_part_of_the_budget_when_content_has_ended() {
     wait_until(|| pair.client.claimed() == 0 && pair.server.claimed() == 0).await;
 }
 
-#[tokio::test]
-async fn a_client_that_acknowledges_nothing_takes_no_more_than_base_and_budget() {
-    let budget = 4 * MIB;
-    let pair = connect(budget).await;
+/// Moves content from the server to the client, so that the windows grow. Returns the stream of each.
+async fn move_content(pair: &Pair) -> [CommandStream; 2] {
     let mut sending = pair.server.open().await;
     sending.writer.start_content();
     sending.writer.write_block(Bytes::from(vec![7; 1000])).await.unwrap();
     let mut receiving = pair.client.accept().await;
     let receive = receive_content(&mut receiving, 32 * MIB);
     tokio::join!(send_content(&mut sending, 32 * MIB), receive);
+    [sending, receiving]
+}
+
+#[tokio::test]
+async fn a_client_that_acknowledges_nothing_takes_no_more_than_base_and_budget() {
+    let budget = 4 * MIB;
+    let pair = connect(budget).await;
+    let [mut sending, _receiving] = move_content(&pair).await;
     pair.relay.drops.from_client.store(true, Ordering::Relaxed);
     let kept = send_content(&mut sending, 100 * MIB).await;
     assert!(kept <= MIB + budget, "{kept}");
@@ -239,12 +245,7 @@ async fn a_client_that_acknowledges_nothing_takes_no_more_than_base_and_budget()
 
 /// Content from the server to the client, over windows that have grown, which the client acknowledges no more.
 async fn unacknowledged_content(pair: &Pair) -> [CommandStream; 2] {
-    let mut sending = pair.server.open().await;
-    sending.writer.start_content();
-    sending.writer.write_block(Bytes::from(vec![7; 1000])).await.unwrap();
-    let mut receiving = pair.client.accept().await;
-    let receive = receive_content(&mut receiving, 32 * MIB);
-    tokio::join!(send_content(&mut sending, 32 * MIB), receive);
+    let [mut sending, receiving] = move_content(pair).await;
     pair.relay.drops.from_server.store(true, Ordering::Relaxed);
     send_content(&mut sending, 100 * MIB).await;
     assert!(pair.server.claimed() > 0, "the windows have not grown");

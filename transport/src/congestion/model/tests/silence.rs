@@ -35,7 +35,7 @@ fn a_short_silence_costs_little_more_than_itself() {
 fn pauses_of_the_receiver_do_not_add_up() {
     let mut path = Simulation::new(mbit(200.0), ms(50), 8.0).with_flow(FlowKind::Model);
     path.run_until(secs(3));
-    // Acknowledgements are held back: nothing arrives, and then all at once.
+    // For 50 ms at a time, packets take 200 ms longer: acknowledgements pause, and then many come at once.
     for pause in 0..12 {
         path.set_round_trip(ms(50));
         path.run_until(ms(3400 + 400 * pause));
