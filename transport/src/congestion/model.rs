@@ -42,13 +42,17 @@ const STARTUP_GROWTH: f64 = 1.0;
 /// round trip.
 const STARTUP_CAP: f64 = 2.0;
 
-/// Below this rate in bytes per second (160 Mbit/s), what is sent about triples in a round trip instead: on a path of
+/// Up to this rate in bytes per second (120 Mbit/s), what is sent nearly quadruples in a round trip instead: on a path of
 /// 100 ms, doubling from the first window to 200 Mbit/s costs two round trips more.
-const FAST_START_RATE: f64 = 20_000_000.0;
+const FAST_START_RATE: f64 = 15_000_000.0;
+
+/// From this rate on (200 Mbit/s), what is sent doubles. In between, growth and cap change with the logarithm of the rate. If they
+/// changed at once, the window would stop until the measurement has caught up with it, and leave a gap in the path.
+const SLOWER_START_RATE: f64 = 25_000_000.0;
 
 /// What is sent grows e^k times in a round trip if the window grows by k e^k / 1.25 for each acknowledged byte, because
-/// quinn paces 1.25 windows a round trip. k is the logarithm of 3.
-const FAST_STARTUP_GROWTH: f64 = 2.7;
+/// quinn paces 1.25 windows a round trip. k is 1.33.
+const FAST_STARTUP_GROWTH: f64 = 4.0;
 
 /// What keeps the growth, because the measurement is late by a round trip. With 5, slow paths queue half of a
 /// bandwidth-delay product more.
@@ -329,9 +333,12 @@ impl Model {
         (self.path.smoothed_delay() / QUINN_PACING).clamp(1.0, LARGEST_PACER_LAG)
     }
 
-    fn is_fast_start(&self) -> bool {
+    /// How far the start-up has slowed down: 0 while it is fast, 1 once what is sent only doubles in a round trip.
+    fn slowdown(&self) -> f64 {
         let lowest = self.path.lowest_round_trip().unwrap_or_default();
-        self.window < FAST_START_RATE * lowest.as_secs_f64()
+        let rate = self.window / lowest.as_secs_f64().max(f64::MIN_POSITIVE);
+        let range = (SLOWER_START_RATE / FAST_START_RATE).ln();
+        ((rate / FAST_START_RATE).ln() / range).clamp(0.0, 1.0)
     }
 
     /// Replaces the initial window by one that is paced at `INITIAL_RATE`.
@@ -346,11 +353,10 @@ impl Model {
         if self.is_app_limited {
             return;
         }
-        let (growth, cap) = if self.is_fast_start() {
-            (FAST_STARTUP_GROWTH, FAST_STARTUP_CAP)
-        } else {
-            (STARTUP_GROWTH, STARTUP_CAP)
-        };
+        let slowdown = self.slowdown();
+        let between = |fast: f64, slow: f64| fast + (slow - fast) * slowdown;
+        let growth = between(FAST_STARTUP_GROWTH, STARTUP_GROWTH);
+        let cap = between(FAST_STARTUP_CAP, STARTUP_CAP);
         let cap = (cap * self.path.bandwidth_delay_product()).max(self.initial_window);
         self.window = (self.window + growth * acked).min(cap.max(self.window));
     }

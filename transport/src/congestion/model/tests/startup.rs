@@ -28,6 +28,21 @@ fn the_start_up_costs_at_most_three_round_trips() {
 }
 
 #[test]
+fn a_start_up_that_slows_down_leaves_no_gap() {
+    let mut path = Simulation::new(mbit(200.0), ms(100), 4.0).with_flow(FlowKind::Model);
+    path.run_until(secs(2));
+    let full = path.reaches(0, secs(0), 0.95, ms(20));
+    for interval in 0..20 {
+        let from = full + ms(20) * interval;
+        let share = path.share(0, from, from + ms(20));
+        assert!(
+            share > 0.9,
+            "{share} of the rate {interval} fifths of a round trip after it was full"
+        );
+    }
+}
+
+#[test]
 fn the_path_stays_full_after_the_queue_of_the_start_up_was_drained() {
     let mut path = Simulation::new(mbit(200.0), ms(100), 4.0).with_flow(FlowKind::Model);
     path.run_until(secs(2));

@@ -23,6 +23,15 @@ fn random_loss_leaves_the_path_full_and_its_queue_short() {
 }
 
 #[test]
+fn deep_drains_cost_a_tenth_of_a_round_trip_each() {
+    let mut path = path(1.0).with_flow(FlowKind::Model);
+    path.run_until(secs(31));
+    // About once in 10 s, and each time 10 ms.
+    let missing = (1.0 - path.share(0, secs(1), secs(31))) * 30.0;
+    assert!(missing > 0.0 && missing < 0.04, "{missing} s of the rate in 30 s");
+}
+
+#[test]
 fn short_and_long_queues_give_the_same_goodput_with_little_loss() {
     let shares = [0.05, 0.25, 1.0, 4.0].map(|products| {
         let mut path = path(products).with_flow(FlowKind::Model);
