@@ -64,27 +64,29 @@ impl Connection {
 }
 
 #[test]
-fn the_receive_window_is_three_times_what_is_read_in_a_round_trip() {
+fn the_receive_window_is_four_times_what_is_read_in_a_round_trip() {
     let mut connection = Connection::receiving();
     connection.read_for(100_000_000, Duration::from_secs(1));
-    assert_eq!(connection.sizes.receive(), 3 * 10_000_000 + HEADROOM);
-    assert_eq!(connection.sizes.reservation(), 3 * 10_000_000 + HEADROOM - 6 * MIB);
+    assert_eq!(connection.sizes.receive(), 4 * 10_000_000 + HEADROOM);
+    assert_eq!(connection.sizes.reservation(), 4 * 10_000_000 + HEADROOM - 6 * MIB);
     connection.read_for(1_000_000_000, Duration::from_secs(1));
     assert_eq!(connection.sizes.receive(), 64 * MIB);
 }
 
 #[test]
-fn a_sender_that_doubles_each_round_trip_is_not_blocked() {
+fn a_sender_that_quadruples_each_round_trip_is_not_blocked() {
+    // Bytes that arrive, and are read, in each interval. What follows of them was sent within the last round trip.
+    let growth = 4_f64.powf(0.25);
+    let ahead: f64 = (1..=4).map(|interval| growth.powi(interval)).sum();
     let mut connection = Connection::receiving();
-    // Bytes that arrive, and are read, in each interval; they were sent a round trip ago.
-    let (mut rate, mut sent_ahead) = (10_000_u64, 0);
-    while rate < 2_000_000 {
-        rate += rate / 5;
-        sent_ahead = rate * 4 * 21 / 10;
-        connection.read(rate, NO_LIMIT);
-        assert!(connection.sizes.receive() >= sent_ahead, "{rate}");
+    let (mut rate, mut sent_ahead) = (10_000.0, 0.0);
+    while rate < 2_000_000.0 {
+        rate *= growth;
+        sent_ahead = rate * ahead;
+        connection.read(rate as u64, NO_LIMIT);
+        assert!(connection.sizes.receive() as f64 >= sent_ahead, "{rate}");
     }
-    assert!(sent_ahead > 2 * BOUNDS.base_receive);
+    assert!(sent_ahead > 2.0 * BOUNDS.base_receive as f64);
 }
 
 #[test]
@@ -113,6 +115,22 @@ fn the_send_window_is_two_and_a_half_congestion_windows() {
     connection.sample.is_sending = false;
     connection.read(0, NO_LIMIT);
     assert_eq!((connection.sizes.send(), connection.sizes.reservation()), (MIB, 0));
+}
+
+#[test]
+fn the_send_window_is_larger_where_retransmissions_are_lost() {
+    let window = |lost_of_thousand: u64| {
+        let mut connection = Connection::new(Duration::from_millis(100));
+        connection.sample.is_sending = true;
+        connection.sample.congestion_window = 4 * MIB;
+        for _ in 0..10 {
+            connection.sample.sent_packets += 1000;
+            connection.sample.lost_packets += lost_of_thousand;
+            connection.read(0, NO_LIMIT);
+        }
+        connection.sizes.send()
+    };
+    assert_eq!([0, 1, 2, 10].map(window), [10, 10, 18, 18].map(|halves| halves * MIB));
 }
 
 #[test]
