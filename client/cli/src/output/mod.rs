@@ -17,10 +17,13 @@ pub mod plan;
 mod print_above;
 mod progress;
 mod rows;
+mod stream;
 pub mod style;
 pub mod table;
 mod terminal_block;
 mod terminal_kind;
+#[cfg(test)]
+mod tests;
 mod verbosity;
 mod wrap;
 
@@ -35,10 +38,10 @@ use quiver_client::notice::Notice;
 use quiver_manual::UsageError;
 use quiver_protocol::text::display_safe;
 use quiver_transfer::blocking;
+use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
-use crate::unix::terminal_width;
 pub(crate) use ask::is_yes;
 pub use developer_log::{LOG_VARIABLE, start_developer_log};
 pub use json_mode::JsonMode;
@@ -46,6 +49,7 @@ pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
 pub use progress::{PLAIN_LINE_INTERVAL, ProgressDisplay, ProgressSource};
 pub use rows::{PRINT_SIZE, RowWriter};
+use stream::OutputStream;
 use terminal_block::TerminalSize;
 pub use verbosity::Verbosity;
 pub use wrap::fill;
@@ -255,12 +259,27 @@ impl Output {
 
     async fn print(&self, stream: OutputStream, text: String) -> io::Result<()> {
         let text = style::shown(text, stream.has_colours());
-        let _lock = self.inner.print_lock.lock().await;
-        let print_above = self.inner.print_above.lock().clone();
+        // A task, so that it goes on while its caller shows an event between two polls of this future: that prints too,
+        // and would wait for the lock forever.
+        let mut printing = JoinSet::new();
+        printing.spawn(self.inner.clone().print(stream, text));
+        match printing.join_next().await {
+            Some(printed) => {
+                blocking::task_result(printed).unwrap_or_else(|error| Err(error.into()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl OutputInner {
+    async fn print(self: Arc<Self>, stream: OutputStream, text: String) -> io::Result<()> {
+        let _lock = self.print_lock.lock().await;
+        let print_above = self.print_above.lock().clone();
         if let Some(print_above) = print_above {
             return print_above.print(text).await;
         }
-        let inner = self.inner.clone();
+        let inner = self.clone();
         blocking::run_io(move || inner.progress.suspend(|| stream.write(&text))).await
     }
 }
@@ -268,49 +287,6 @@ impl Output {
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Output").field("mode", &self.inner.mode).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum OutputStream {
-    /// Standard output.
-    Data,
-    /// Standard error.
-    Messages,
-}
-
-impl OutputStream {
-    /// Where messages go.
-    fn of_messages(mode: UiMode) -> Self {
-        match mode {
-            UiMode::Prompt => Self::Data,
-            UiMode::OneShot | UiMode::Batch => Self::Messages,
-        }
-    }
-
-    fn width(self) -> Option<usize> {
-        match self {
-            Self::Data => terminal_width(io::stdout()),
-            Self::Messages => terminal_width(io::stderr()),
-        }
-    }
-
-    fn has_colours(self) -> bool {
-        match self {
-            Self::Data => style::has_colours(&io::stdout()),
-            Self::Messages => style::has_colours(&io::stderr()),
-        }
-    }
-
-    fn write(self, text: &str) -> io::Result<()> {
-        match self {
-            Self::Data => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(text.as_bytes())?;
-                stdout.flush()
-            }
-            Self::Messages => io::stderr().lock().write_all(text.as_bytes()),
-        }
     }
 }
 
