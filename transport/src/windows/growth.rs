@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crate::role::SHORT_PATH;
 
 /// The receive window is this many times what was read within the last round trip. A sender whose start-up quadruples its
-/// rate each round trip needs 4; one that doubles it needs 2 (dynamic right-sizing, Fisk and Feng, 2001; Linux's
-/// `tcp_rcv_space_adjust` doubles too), and the rest lets it go on while a hole waits for its retransmission: 3.6 round
-/// trips from sending to credit, if the start-up has queued four fifths of one.
+/// rate each round trip needs 4. A sender that doubles it needs 2 (dynamic right-sizing, Fisk and Feng, 2001; the function
+/// `tcp_rcv_space_adjust` of Linux doubles the window too). The sender uses the rest while a lost packet is sent again: 3.6
+/// round trips pass from its first sending to new credit, if the start-up has queued four fifths of a round trip.
 const READ_FACTOR: u64 = 4;
 
 /// Added to the receive window, for the first bytes of further streams.
@@ -20,7 +20,7 @@ const HEADROOM: u64 = 512 * 1024;
 const CONGESTION_WINDOW_HALVES: u64 = 5;
 
 /// The same where retransmissions are lost too: each costs another round trip. With 2.5 congestion windows, a path of 200 Mbit/s and
-/// 100 ms that loses 1 % was idle for a third of a round trip after each of them, 4 % of the time.
+/// 100 ms that loses 1 % was idle for a third of a round trip after each of them, 3 % of the time.
 const LOSSY_CONGESTION_WINDOW_HALVES: u64 = 9;
 
 /// Retransmissions are lost if that is expected at least once in so many round trips.

@@ -259,8 +259,8 @@ impl Output {
 
     async fn print(&self, stream: OutputStream, text: String) -> io::Result<()> {
         let text = style::shown(text, stream.has_colours());
-        // A task, so that it goes on while its caller shows an event between two polls of this future: that prints too,
-        // and would wait for the lock forever.
+        // A task holds the lock, not this future: `Interface::drive` does not poll the command that prints while it shows
+        // an event. The event's text would wait forever for a lock of that command.
         let mut printing = JoinSet::new();
         printing.spawn(self.inner.clone().print(stream, text));
         match printing.join_next().await {

@@ -1,6 +1,6 @@
 //! The start of a connection.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::simulation::{FlowKind, Simulation};
 use super::{INITIAL_WINDOW, mbit, ms, secs};
@@ -27,31 +27,27 @@ fn the_start_up_costs_at_most_three_round_trips() {
     assert!(missing <= 3.0, "{missing} round trips");
 }
 
-#[test]
-fn a_start_up_that_slows_down_leaves_no_gap() {
+/// Checks that a path of 200 Mbit/s and 100 ms which has once had the share `reached` in an interval keeps the share
+/// `kept` in each of the next ones.
+fn check_that_it_stays_full(interval: Duration, intervals: u32, reached: f64, kept: f64) {
     let mut path = Simulation::new(mbit(200.0), ms(100), 4.0).with_flow(FlowKind::Model);
     path.run_until(secs(2));
-    let full = path.reaches(0, secs(0), 0.95, ms(20));
-    for interval in 0..20 {
-        let from = full + ms(20) * interval;
-        let share = path.share(0, from, from + ms(20));
-        assert!(
-            share > 0.9,
-            "{share} of the rate {interval} fifths of a round trip after it was full"
-        );
+    let full = path.reaches(0, secs(0), reached, interval);
+    for index in 0..intervals {
+        let from = full + interval * index;
+        let share = path.share(0, from, from + interval);
+        assert!(share > kept, "{share} of the rate {index} times {interval:?} after it was full");
     }
 }
 
 #[test]
+fn a_start_up_that_slows_down_leaves_no_gap() {
+    check_that_it_stays_full(ms(20), 20, 0.95, 0.9);
+}
+
+#[test]
 fn the_path_stays_full_after_the_queue_of_the_start_up_was_drained() {
-    let mut path = Simulation::new(mbit(200.0), ms(100), 4.0).with_flow(FlowKind::Model);
-    path.run_until(secs(2));
-    let full = path.reaches(0, secs(0), 0.99, ms(100));
-    for interval in 0..5 {
-        let from = full + ms(100) * interval;
-        let share = path.share(0, from, from + ms(100));
-        assert!(share > 0.95, "{share} of the rate {interval} round trips after it was reached");
-    }
+    check_that_it_stays_full(ms(100), 5, 0.99, 0.95);
 }
 
 #[test]
