@@ -32,6 +32,18 @@ pub(super) const FALLEN: f64 = 0.9;
 /// a quarter. A queue that lasts longer is that of others, who would only use what we leave.
 const OWN_QUEUE_ROUND_TRIPS: u32 = 10;
 
+/// What fills a path is computed with at least this round-trip time. On a shorter path both systems collect packets and
+/// acknowledgements for longer than that, and the less is in flight, the more often they wake up for it: at a path MTU of
+/// 1452 bytes and 0.05 ms, a get was 12 % slower without this, and a put 17 %. Half and twice of it were as fast.
+const PROCESSING_TIME: Duration = Duration::from_millis(1);
+
+/// A round that loses more than this has filled a queue that is shorter than that, as of some switches. The time is
+/// then halved.
+const PROCESSING_LOSS: f64 = 0.01;
+
+/// How long a halved processing time counts. To find it again costs a few of these short rounds.
+const PROCESSING_LIFETIME: Duration = Duration::from_secs(10);
+
 /// Differences below this are noise of the two systems' timers.
 const QUEUE_FLOOR: Duration = Duration::from_millis(2);
 
@@ -42,6 +54,9 @@ pub(super) struct Path {
     /// Counts the rounds that were not limited by the application.
     full_rounds: u64,
     lowest: Option<Duration>,
+    /// The shortest round-trip time by which the path is filled, and when it was last halved.
+    processing_time: Duration,
+    halved_at: Instant,
     /// The smoothed round-trip time (RFC 9002, 5.3), about that by which quinn paces: without its correction for
     /// delayed acknowledgements.
     smoothed: Option<Duration>,
@@ -85,6 +100,8 @@ impl Path {
             rates: RoundMax::new(RATE_ROUNDS),
             full_rounds: 0,
             lowest: None,
+            processing_time: PROCESSING_TIME,
+            halved_at: now,
             smoothed: None,
             lowest_at: now,
             probed_at: None,
@@ -126,6 +143,11 @@ impl Path {
 
     fn end_round(&mut self, now: Instant, ended: &Round) {
         self.queued_since = self.is_queued(ended).then(|| self.queued_since.unwrap_or(now));
+        if ended.loss() > PROCESSING_LOSS {
+            (self.processing_time, self.halved_at) = (self.processing_time / 2, now);
+        } else if now.saturating_duration_since(self.halved_at) > PROCESSING_LIFETIME {
+            self.processing_time = PROCESSING_TIME;
+        }
         if ended.is_app_limited {
             return;
         }
@@ -218,9 +240,11 @@ impl Path {
         self.rates.reset(self.full_rounds, rate);
     }
 
-    /// Bytes in flight that use the whole rate without a queue; 0 before the first measurement.
+    /// Bytes in flight that use the whole rate without a queue, or on a path of less than a millisecond without one that
+    /// matters; 0 before the first measurement.
     pub(super) fn bandwidth_delay_product(&self) -> f64 {
-        self.lowest.map_or(0.0, |lowest| self.rate() * lowest.as_secs_f64())
+        self.lowest
+            .map_or(0.0, |lowest| self.rate() * lowest.max(self.processing_time).as_secs_f64())
     }
 
     /// Bytes that were lost in the present round.

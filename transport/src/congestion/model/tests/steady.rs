@@ -1,5 +1,7 @@
 //! Paths that do not change.
 
+use std::time::Duration;
+
 use super::simulation::{FlowKind, Simulation};
 use super::{mbit, ms, secs};
 
@@ -67,4 +69,24 @@ fn a_path_of_1_mbit_per_second_and_40_ms_is_filled() {
     // A bandwidth-delay product is 3.4 packets, and the pace allows bursts of 10.
     let median = path.queue(secs(2), secs(30), 0.5);
     assert!(median < 3.0, "median queue: {median} round trips");
+}
+
+#[test]
+fn a_short_path_is_filled_for_a_millisecond_unless_its_queue_is_too_short() {
+    let round_trip = Duration::from_micros(50);
+    let run = |queue: Duration| {
+        let products = queue.div_duration_f64(round_trip);
+        let mut path =
+            Simulation::new(mbit(1000.0), round_trip, products).with_flow(FlowKind::Model);
+        path.run_until(secs(2));
+        let share = path.share(0, ms(500), secs(2));
+        assert!(share > 0.99, "{share} of the rate with a queue of {queue:?}");
+        let overflow = path.overflow();
+        assert!(overflow < 0.01, "{overflow} lost in a queue of {queue:?}");
+        path.queue(ms(500), secs(2), 0.5) * round_trip.as_secs_f64() * 1e3
+    };
+    let median = run(ms(4));
+    assert!(median > 0.9 && median < 1.1, "median queue: {median} ms");
+    let median = run(Duration::from_micros(250));
+    assert!(median < 0.2, "median queue: {median} ms of 0.25");
 }
