@@ -178,8 +178,8 @@ fn note(row: PathRow, rounds: usize) -> Option<String> {
             "Medians of {rounds} rounds, in which the programs alternate. Content over the time from the start of the \
              client's process to its exit, as a share of the link's rate. Queue drops: packets lost beyond the path's \
              own loss, as a share of all. A transfer that took four times longer than the link needs was stopped; its \
-             share is what the path had delivered. Void: the emulator was too late, because the machine was busy; the \
-             medians are without such rounds."
+             share is what the path had delivered. Void: the emulator was too late, because the machine was busy; a \
+             void transfer is made again, and is not in the medians."
         )
     })
 }

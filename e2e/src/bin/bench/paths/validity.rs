@@ -10,7 +10,7 @@ use crate::measurement::median;
 const MAX_LATE: f64 = 0.01;
 
 /// How often a measurement is made that is void each time.
-const ATTEMPTS: usize = 3;
+pub(crate) const ATTEMPTS: usize = 3;
 
 /// What the emulator had done before a measurement.
 #[derive(Debug)]
