@@ -5,7 +5,7 @@ use quiver_e2e::path_emulator::LinkSettings;
 
 use super::testbed::{PathTestbed, kind_name};
 use super::transfer::{self, PathTransfer, TransferEnd};
-use super::validity::{ATTEMPTS, cell, valid_median};
+use super::validity::{cell, measure_again, valid_median};
 use crate::cli::PathProgram;
 use crate::figure::format_figure;
 use crate::peers::{Job, TransferKind};
@@ -94,15 +94,8 @@ pub(crate) fn measure(
             let (program, kind) = (goodput.program, goodput.kind);
             eprintln!("... {}, round {round}: {} {}", case.name, program.name(), kind_name(kind));
             let job = Job::file(kind, FILE, case.bytes);
-            for _ in 0..ATTEMPTS {
-                let transfer = transfer::measure(testbed, program, &job, &case.link, &case.name);
-                let is_void = transfer.is_void;
-                goodput.transfers.push(transfer);
-                if !is_void {
-                    break;
-                }
-                eprintln!("... void, because the machine was busy");
-            }
+            let measure = || transfer::measure(testbed, program, &job, &case.link, &case.name);
+            goodput.transfers.extend(measure_again(measure, |transfer| transfer.is_void));
         }
     }
     goodputs

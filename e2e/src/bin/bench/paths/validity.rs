@@ -10,7 +10,7 @@ use crate::measurement::median;
 const MAX_LATE: f64 = 0.01;
 
 /// How often a measurement is made that is void each time.
-pub(crate) const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 3;
 
 /// What the emulator had done before a measurement.
 #[derive(Debug)]
@@ -38,17 +38,30 @@ fn counts(path: &PathEmulator) -> [(LinkCounters, u64); 2] {
     Direction::BOTH.map(|direction| (path.counters(direction), path.unread(direction)))
 }
 
-/// Measures until the result is valid; `None` if it never was.
-pub(crate) fn measure_valid<T>(path: &PathEmulator, mut measure: impl FnMut() -> T) -> Option<T> {
-    for _ in 0..ATTEMPTS {
-        let check = ValidityCheck::start(path);
-        let result = measure();
-        if !check.is_void() {
-            return Some(result);
+/// Measures until the result is not void, but at most [`ATTEMPTS`] times. Returns all results.
+pub(crate) fn measure_again<T>(
+    mut measure: impl FnMut() -> T,
+    is_void: impl Fn(&T) -> bool,
+) -> Vec<T> {
+    let mut results = Vec::with_capacity(ATTEMPTS);
+    while results.len() < ATTEMPTS {
+        results.push(measure());
+        if results.last().is_some_and(|result| !is_void(result)) {
+            break;
         }
         eprintln!("... void, because the machine was busy");
     }
-    None
+    results
+}
+
+/// Measures until the result is valid; `None` if it never was.
+pub(crate) fn measure_valid<T>(path: &PathEmulator, mut measure: impl FnMut() -> T) -> Option<T> {
+    let attempt = || {
+        let check = ValidityCheck::start(path);
+        let result = measure();
+        (!check.is_void()).then_some(result)
+    };
+    measure_again(attempt, Option::is_none).pop().flatten()
 }
 
 /// The median of the valid rounds. Not a number if there are none: a goal is then missed.
@@ -65,6 +78,17 @@ pub(crate) fn cell(figure: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_void_is_measured_again_a_few_times() {
+        let measure = |valid: usize| {
+            let mut results = 0..;
+            measure_again(move || results.next(), move |result| *result < Some(valid))
+        };
+        assert_eq!(measure(0), [Some(0)]);
+        assert_eq!(measure(1), [Some(0), Some(1)]);
+        assert_eq!(measure(usize::MAX).len(), ATTEMPTS);
+    }
 
     #[test]
     fn without_valid_rounds_there_is_no_median() {
