@@ -11,6 +11,7 @@
 //! - A rate that falls, with a queue, is adopted after three of the lowest round trips, and among competitors
 //!   after two rounds; a rate that rises restarts the start-up.
 //! - While more is in flight than fills the path, less is sent than the path delivers.
+//! - A path shorter than a millisecond is filled for one, if its queue does not overflow.
 //! - The rate is paced through the window, see `pace`.
 
 mod bursts;

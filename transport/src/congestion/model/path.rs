@@ -240,8 +240,8 @@ impl Path {
         self.rates.reset(self.full_rounds, rate);
     }
 
-    /// Bytes in flight that use the whole rate without a queue, or on a path of less than a millisecond without one that
-    /// matters; 0 before the first measurement.
+    /// Bytes in flight that use the whole rate without a queue, but on a path shorter than the processing time with a
+    /// queue of that; 0 before the first measurement.
     pub(super) fn bandwidth_delay_product(&self) -> f64 {
         self.lowest
             .map_or(0.0, |lowest| self.rate() * lowest.max(self.processing_time).as_secs_f64())

@@ -132,3 +132,33 @@ fn a_round_trip_far_below_the_lowest_asks_for_another_drain() {
     path.set_drained(start);
     assert!(!path.is_drain_old(start));
 }
+
+#[test]
+fn a_short_path_counts_as_a_millisecond_until_it_loses_packets_and_again_after_10_seconds() {
+    let start = Instant::now();
+    let mut path = Path::new(start);
+    let sample = |round_trip| Sample { round_trip, ..sample(1e6, 0) };
+    let short = Duration::from_micros(50);
+    add_round(&mut path, start, 0, sample(short));
+    assert!((path.bandwidth_delay_product() - 1000.0).abs() < 1e-6, "a millisecond of the rate");
+    // 10 of 1010 bytes are less than a hundredth.
+    path.add_loss(10);
+    add_round(&mut path, start, 1, sample(short));
+    assert!((path.bandwidth_delay_product() - 1000.0).abs() < 1e-6, "after little loss");
+    path.add_loss(20);
+    add_round(&mut path, start, 2, sample(short));
+    assert!((path.bandwidth_delay_product() - 500.0).abs() < 1e-6, "after an overflow");
+    add_round(&mut path, start + secs(10), 3, sample(short));
+    assert!((path.bandwidth_delay_product() - 500.0).abs() < 1e-6, "10 seconds later");
+    add_round(&mut path, start + secs(10) + ms(1), 4, sample(short));
+    assert!((path.bandwidth_delay_product() - 1000.0).abs() < 1e-6, "after 10 seconds");
+}
+
+#[test]
+fn a_longer_path_counts_as_long_as_it_is() {
+    let start = Instant::now();
+    let mut path = Path::new(start);
+    add_round(&mut path, start, 0, sample(1e6, 0));
+    let product = path.bandwidth_delay_product();
+    assert!((product - 50_000.0).abs() < 1e-6, "{product} bytes");
+}
